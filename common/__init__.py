@@ -1,0 +1,40 @@
+"""What router and shard both mean: errors, numbers, requests, replies, frames, commands, directives. No I/O.
+
+Some modules exist twice, as a .py and compiled from that very file. With `SHARDIS_PLAIN=1` in the environment each
+is loaded from its .py: to debug, to measure, or to doubt the compiler. It holds for whatever is imported after this
+package; `speed` tells which runs.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib.machinery import SOURCE_SUFFIXES, FileFinder, ModuleSpec, SourceFileLoader
+from types import ModuleType
+
+HOUSE = ("common", "router", "shard", "deploy")
+"""The packages whose modules may exist compiled."""
+
+
+class PlainFinder:
+    """Finds the modules of the house by their source alone, before the import system looks for a compiled one."""
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if path is None or name.partition(".")[0] not in HOUSE:
+            return None
+        for folder in path:
+            spec = FileFinder(folder, (SourceFileLoader, SOURCE_SUFFIXES)).find_spec(name, target)
+            if spec is not None and spec.loader is not None:
+                return spec
+        return None
+
+
+def speed() -> str:
+    """ "compiled" or "plain": how the loops that run per command were loaded."""
+    from common import requests  # Not at the top: whoever wants only an error class need not load the parser.
+
+    return "compiled" if requests.COMPILED else "plain"
+
+
+if os.environ.get("SHARDIS_PLAIN", "") not in ("", "0"):
+    sys.meta_path.insert(0, PlainFinder)

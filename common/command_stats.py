@@ -1,0 +1,46 @@
+"""What is counted of a command: INFO commandstats and latencystats, LATENCY HISTOGRAM."""
+
+from dataclasses import dataclass, field
+
+BUCKETS = 64
+"""Durations are counted by their number of bits in ns: bucket b holds those from 2^(b-1) to 2^b - 1 ns."""
+
+
+@dataclass(slots=True)
+class CommandStats:
+    """Counts of one command, in one process or summed over several."""
+
+    calls: int = 0
+    nanoseconds: int = 0
+    rejected_calls: int = 0
+    """Refused before it ran: arity, authentication, loading."""
+    failed_calls: int = 0
+    """Ran, and answered an error."""
+    histogram: list[int] = field(default_factory=lambda: [0] * BUCKETS)
+
+    def count(self, duration_ns: int) -> None:
+        """Counts a call."""
+        self.calls += 1
+        self.nanoseconds += duration_ns
+        self.histogram[duration_ns.bit_length()] += 1
+
+    def add(self, other: "CommandStats") -> None:
+        """Adds what another process counted."""
+        self.calls += other.calls
+        self.nanoseconds += other.nanoseconds
+        self.rejected_calls += other.rejected_calls
+        self.failed_calls += other.failed_calls
+        self.histogram = [one + more for one, more in zip(self.histogram, other.histogram, strict=True)]
+
+    def percentile_us(self, percent: float) -> float:
+        """The duration below which `percent` of the calls were, in µs, as exactly as the buckets tell; 0 without calls."""
+        wanted = sum(self.histogram) * percent / 100
+        seen = 0
+        for bits, count in enumerate(self.histogram):
+            seen += count
+            if count and seen >= wanted:
+                return ((1 << bits) - 1) / 1000
+        return 0.0
+
+    def to_wire(self) -> list[object]:
+        return [self.calls, self.nanoseconds, self.rejected_calls, self.failed_calls, self.histogram]

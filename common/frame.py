@@ -1,0 +1,57 @@
+"""Frames between router and shard: msgpack over a Unix socket, streamed, one a turn and direction.
+
+request frame   [now_ms, header, run, header, run, ...]. A run is the commands that one client sent in one turn and that
+                go to this shard, each a list of bytes; its header says for all of them what few bits can say.
+reply frame     a list: an entry per run, in the order of the runs: bytes (JOINED), a list with an entry per command,
+                or None where the answer comes late. Or a dict: {"hello": ...}, {"state": ...}, {"late": {n: reply}},
+                {"slow": [...]}; `n` is the number of the run in the stream, from 0.
+
+A run is what is numbered and answered, so that a pipeline of a hundred commands costs one entry and not a hundred.
+"""
+
+from typing import Any
+
+import msgpack
+
+from common.errors import RedisError
+
+RESP3 = 1
+"""Encode the replies in RESP3."""
+JOINED = 2
+"""Answer the whole run with one bytes object: nobody has to look between its replies."""
+VALUES = 4
+"""Answer with Python values: the router joins them with those of other shards."""
+CONTROL = 8
+"""Each item of the run is a message from the router itself and no command of a client."""
+NO_TOUCH = 16
+"""The client asked that its reads leave no trace in the idle clocks (CLIENT NO-TOUCH)."""
+DB_SHIFT = 8
+"""The number of the db is the rest of the header."""
+
+ERROR_CODE = 1
+"""The msgpack extension type of a RedisError among values."""
+
+FRAME_SIZE_BYTES_MAX = 2**32 - 1
+"""What msgpack's C Unpacker can buffer: a frame with one value of 512 MB fits several times over."""
+
+
+def _default(value: Any) -> Any:
+    if isinstance(value, RedisError):
+        return msgpack.ExtType(ERROR_CODE, str(value).encode("utf-8", "surrogateescape"))
+    if isinstance(value, set | frozenset):
+        return list(value)
+    raise TypeError(f"a {type(value).__name__} cannot travel between processes")
+
+
+def _ext_hook(code: int, data: bytes) -> Any:
+    return RedisError(data.decode("utf-8", "surrogateescape"))
+
+
+def packer() -> msgpack.Packer:
+    """What turns a frame into bytes."""
+    return msgpack.Packer(default=_default, autoreset=True)
+
+
+def unpacker() -> msgpack.Unpacker:
+    """What turns a stream of bytes into frames: `feed` it, then iterate."""
+    return msgpack.Unpacker(strict_map_key=False, ext_hook=_ext_hook, max_buffer_size=FRAME_SIZE_BYTES_MAX, use_list=True)

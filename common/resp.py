@@ -1,0 +1,179 @@
+"""Replies as bytes: what a handler returns, encoded in RESP2 or RESP3.
+
+A handler returns plain Python values: bytes is a bulk string, int an integer, None the null, list an array, dict a map,
+set a set, float a double, bool a boolean, a RedisError an error. The few things that Python has no word for are here.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from common.errors import RedisError
+
+
+
+
+class Status(str):
+    """A simple string: `+OK`."""
+
+    __slots__ = ()
+
+
+class Verbatim(str):
+    """A text for people: a verbatim string in RESP3, a bulk string in RESP2."""
+
+    __slots__ = ()
+
+
+class Push(list[Any]):
+    """An out-of-band message: a push in RESP3, an array in RESP2."""
+
+    __slots__ = ()
+
+
+class NullArray:
+    """The absent array: `*-1` in RESP2, the null in RESP3."""
+
+    __slots__ = ()
+
+
+class NoReply:
+    """What a handler returns that must not be answered at all."""
+
+    __slots__ = ()
+
+
+OK = Status("OK")
+NULL_ARRAY = NullArray()
+NO_REPLY = NoReply()
+
+NULL = (b"$-1\r\n", b"_\r\n")
+"""The null in RESP2 and RESP3, indexed by `protocol - 2`."""
+
+INTEGERS = [b":%d\r\n" % number for number in range(1024)]
+"""Small integers are most of what counts answer: a look-up costs a third of the formatting."""
+
+
+def encode(reply: Any, protocol: int) -> bytes:
+    """`reply` in RESP `protocol` (2 or 3).  Raises TypeError on a value that is no reply: a bug of ours."""
+    if type(reply) is bytes:
+        return b"$%d\r\n%b\r\n" % (len(reply), reply)
+    return ENCODERS[type(reply)](reply, protocol)
+
+
+def _bulk(reply: bytes | bytearray, protocol: int) -> bytes:
+    return b"$%d\r\n%b\r\n" % (len(reply), reply)
+
+
+def _text(reply: str, protocol: int) -> bytes:
+    return _bulk(reply.encode(), protocol)
+
+
+def _status(reply: Status, protocol: int) -> bytes:
+    return b"+%b\r\n" % reply.encode()
+
+
+def _integer(reply: int, protocol: int) -> bytes:
+    if 0 <= reply < 1024:
+        return INTEGERS[reply]
+    return b":%d\r\n" % reply
+
+
+def _null(reply: None, protocol: int) -> bytes:
+    return NULL[protocol - 2]
+
+
+def _null_array(reply: NullArray, protocol: int) -> bytes:
+    return b"*-1\r\n" if protocol == 2 else b"_\r\n"
+
+
+def _boolean(reply: bool, protocol: int) -> bytes:
+    if protocol == 2:
+        return INTEGERS[reply]
+    return b"#t\r\n" if reply else b"#f\r\n"
+
+
+def double_text(number: float) -> bytes:
+    """A double as Valkey writes it: the shortest text that reads back to the same number, `inf`, `-inf`, `nan`."""
+    if number == int(number) if abs(number) < 1e17 else False:
+        return b"-0" if number == 0 and str(number)[0] == "-" else b"%d" % int(number)
+    text = repr(number)
+    mantissa, mark, exponent = text.partition("e")
+    if mark:  # Python pads the exponent to two digits and drops the plus sign only where C's %.17g keeps it.
+        mantissa = mantissa.removesuffix(".0")
+    return f"{mantissa}{mark}{exponent}".encode()
+
+
+def _double(reply: float, protocol: int) -> bytes:
+    text = double_text(reply)
+    return _bulk(text, protocol) if protocol == 2 else b",%b\r\n" % text
+
+
+def _array(reply: list[Any] | tuple[Any, ...], protocol: int) -> bytes:
+    parts = [b"*%d\r\n" % len(reply)]
+    for item in reply:
+        if type(item) is bytes:
+            parts.append(b"$%d\r\n%b\r\n" % (len(item), item))
+        else:
+            parts.append(ENCODERS[type(item)](item, protocol))
+    return b"".join(parts)
+
+
+def _set(reply: set[Any] | frozenset[Any], protocol: int) -> bytes:
+    head = b"*%d\r\n" if protocol == 2 else b"~%d\r\n"
+    return head % len(reply) + b"".join([encode(item, protocol) for item in reply])
+
+
+def _map(reply: Mapping[Any, Any], protocol: int) -> bytes:
+    head = b"*%d\r\n" % (2 * len(reply)) if protocol == 2 else b"%%%d\r\n" % len(reply)
+    return head + b"".join([encode(item, protocol) for pair in reply.items() for item in pair])
+
+
+def _push(reply: Push, protocol: int) -> bytes:
+    head = b"*%d\r\n" if protocol == 2 else b">%d\r\n"
+    return head % len(reply) + b"".join([encode(item, protocol) for item in reply])
+
+
+def _verbatim(reply: Verbatim, protocol: int) -> bytes:
+    text = reply.encode("utf-8", "surrogateescape")
+    return _bulk(text, protocol) if protocol == 2 else b"=%d\r\ntxt:%b\r\n" % (len(text) + 4, text)
+
+
+def error_reply(error: RedisError) -> bytes:
+    """An error line. Line ends inside the text would end the reply early: they become spaces, as in Valkey."""
+    text = str(error).replace("\r", " ").replace("\n", " ")
+    return b"-%b\r\n" % text.encode("utf-8", "surrogateescape")
+
+
+class _Encoders(dict[type, Callable[[Any, int], bytes]]):
+    """The encoder of each type; a subclass is looked up once and then remembered."""
+
+    def __missing__(self, kind: type) -> Callable[[Any, int], bytes]:
+        for base in kind.__mro__[1:]:
+            if base in self:
+                self[kind] = self[base]
+                return self[kind]
+        raise TypeError(f"no reply can be made of a {kind.__name__}")
+
+
+ENCODERS = _Encoders(
+    {
+        bytes: _bulk,
+        bytearray: _bulk,
+        str: _text,
+        Status: _status,
+        int: _integer,
+        bool: _boolean,
+        float: _double,
+        type(None): _null,
+        NullArray: _null_array,
+        NoReply: lambda reply, protocol: b"",
+        list: _array,
+        tuple: _array,
+        dict: _map,
+        set: _set,
+        frozenset: _set,
+        Push: _push,
+        Verbatim: _verbatim,
+        RedisError: lambda reply, protocol: error_reply(reply),
+    }
+)

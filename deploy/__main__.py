@@ -1,0 +1,305 @@
+"""The command `shardis`: one server of a router and N shards, in the foreground.
+
+What keeps it from starting is one line on standard error, and exit status 1.
+"""
+
+import fcntl
+import os
+import resource
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from common.config import Config, ConfigError, read_text
+from deploy.supervisor import Command, Supervisor
+
+if TYPE_CHECKING:
+    import logging
+
+HELP = """\
+Usage: shardis [FILE] [--NAME VALUE ...]
+
+A Redis-compatible server that uses every core. FILE is a redis.conf; each of its directives is also an option, and
+what the command line says goes before what the file says.
+
+  --port 6379                TCP port to listen on
+  --bind "* -::*"            addresses to listen on
+  --shards N                 processes that hold the data (default: one per core, here {cores})
+  --dir DIR                  where the data live (default: the current directory)
+  --appendonly yes|no        keep every write in a log (default: yes)
+  --appendfsync everysec     when the log is forced to disk: always, everysec or no
+  --requirepass PASSWORD     what clients have to say first
+  --maxmemory 2gb            memory for data, and with
+  --maxmemory-policy NAME    what to do when it is full (default: noeviction)
+  --logfile FILE             write the log there, not to standard error
+  --loglevel notice          debug, verbose, notice, warning or nothing
+
+  -h, --help                 show this and exit
+  -v, --version              show the version and exit
+
+Examples:
+  shardis
+  shardis /etc/redis/redis.conf --port 7000
+  shardis --dir /var/lib/shardis --shards 4 --save ""
+
+SIGTERM and SIGINT (Ctrl-C) stop it in order; a second one makes it quicker."""
+
+LOCK = "shardis.lock"
+LOCK_POLL_S = 0.05
+CONFIG_FILE = "shardis.conf"
+SOCKET_PATH_BYTES_MAX = 107  # sun_path, without its closing zero.
+FILES_BESIDE_CLIENTS = 128  # Links, logs, listening sockets.
+
+
+class CannotStart(Exception):
+    """Why there can be no server, in one line."""
+
+
+def main() -> int:
+    """Runs the server; its exit status."""
+    argv = sys.argv[1:]
+    if argv[:1] in (["-h"], ["--help"]):
+        print(HELP.format(cores=len(os.sched_getaffinity(0))))
+        return 0
+    if argv[:1] in (["-v"], ["--version"]):
+        print(f"shardis {version()} (Python {sys.version.split()[0]})")
+        return 0
+    try:
+        return serve(Config.from_arguments(argv, read))
+    except (ConfigError, CannotStart) as error:
+        print(f"shardis: {error}", file=sys.stderr)
+        return 1
+
+
+def read(path: str) -> str:
+    """A file, or standard input for "-", as redis-server has it."""
+    return sys.stdin.read() if path == "-" else read_text(path)
+
+
+def serve(config: Config) -> int:
+    """Prepares the folders and runs the processes.  Raises CannotStart."""
+    make_data_folder(config["dir"])
+    lock_fd = lock(config["dir"], config["shutdown-timeout"])
+    check_log_file(config.path("logfile"))
+    allow_files(config["maxclients"] + FILES_BESIDE_CLIENTS)
+    own_folder = make_run_folder(config)
+    try:
+        return supervise(config, hand_over(config))
+    finally:
+        remove(f"{config['rundir']}/{CONFIG_FILE}")
+        remove(config.path("pidfile"))
+        if own_folder:
+            remove_folder(own_folder)
+        os.close(lock_fd)
+
+
+def supervise(config: Config, config_path: str) -> int:
+    """Runs the processes. All that they need not wait for comes after they were started."""
+    add_to_python_path()
+    log = Log(config)
+
+    def on_started() -> None:
+        announce(config, log)
+        write_pid_file(config.path("pidfile"), log)
+        if config["set-proc-title"]:
+            import setproctitle
+
+            setproctitle.setproctitle("shardis: supervisor")
+
+    return Supervisor(commands(config, config_path), config["shutdown-timeout"], log, log.warn, on_started).run()
+
+
+def commands(config: Config, config_path: str) -> list[Command]:
+    """The router first: that its port is taken is the commonest reason why a server can't start."""
+    python = [sys.executable, "-P"]  # -P: a router.py in the current directory is none of ours.
+    made = [Command("router", [*python, "-m", "router", config_path], is_router=True)]
+    for index in range(config["shards"]):
+        made.append(Command(f"shard {index}", [*python, "-m", "shard", config_path, "--index", str(index)]))
+    return made
+
+
+# What has to be there before the first process is started.
+
+
+def make_data_folder(path: str) -> None:
+    try:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise CannotStart(f"cannot make the data directory {path}: {error.strerror}") from None
+
+
+def lock(folder: str, patience_s: float) -> int:
+    """Locks the data folder for this server; the descriptor that holds the lock.  Raises CannotStart.
+
+    The children inherit the lock: it is free only when the last process that may write there is gone. So a supervisor
+    that follows one that was killed waits for the children of that one, which are just stopping.
+    """
+    path = f"{folder}/{LOCK}"
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise CannotStart(f"cannot write in the data directory {folder}: {error.strerror}") from None
+    deadline_s = time.monotonic() + patience_s
+    while not locked(fd):
+        holder = os.pread(fd, 20, 0).decode("ascii", "replace").strip()
+        if is_alive(holder):
+            raise CannotStart(f"another shardis{f' (process {holder})' if holder else ''} runs on {folder}")
+        if time.monotonic() > deadline_s:
+            raise CannotStart(f"processes of a shardis that is gone still run on {folder}: {path} is locked")
+        time.sleep(LOCK_POLL_S)
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    os.set_inheritable(fd, True)
+    return fd
+
+
+def locked(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def is_alive(pid: str) -> bool:
+    """Whether there is such a process. An empty text is a supervisor about to write its own: it is there."""
+    if not pid.isdigit():
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def check_log_file(path: str) -> None:
+    """Said once here, not once by every process."""
+    if not path:
+        return
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644))
+    except OSError as error:
+        raise CannotStart(f"cannot write the log file {path}: {error.strerror}") from None
+
+
+def allow_files(count: int) -> None:
+    """Raises the limit of open files, which the children inherit, as far as the system lets us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def make_run_folder(config: Config) -> str:
+    """Makes the folder of the sockets. Where its path is too long for a socket, a private one with a short path
+    takes its place; its name is returned, for it has to be removed at the end.
+    """
+    rundir: str = config["rundir"]
+    if len(os.fsencode(f"{rundir}/shard-{config['shards'] - 1}.sock")) <= SOCKET_PATH_BYTES_MAX:
+        try:
+            os.makedirs(rundir, mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise CannotStart(f"cannot make the run directory {rundir}: {error.strerror}") from None
+        return ""
+    for base in (os.environ.get("XDG_RUNTIME_DIR", ""), "/tmp"):
+        private = f"{base}/shardis-{os.getpid()}-{os.urandom(4).hex()}"
+        if not base or len(os.fsencode(private)) > SOCKET_PATH_BYTES_MAX - len("/shard-1023.sock"):
+            continue
+        try:
+            os.mkdir(private, mode=0o700)
+        except OSError:
+            continue
+        config.override("rundir", private)
+        return private
+    raise CannotStart(f"the run directory {rundir} is too long for a Unix socket: give a shorter one with --rundir")
+
+
+def hand_over(config: Config) -> str:
+    """Writes the configuration for the children, who get all of it from there; the file's path.
+
+    Not as arguments, for everybody can read those, and a password is none of their business.
+    """
+    path = f"{config['rundir']}/{CONFIG_FILE}"
+    try:
+        remove(path)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise CannotStart(f"cannot write in the run directory {config['rundir']}: {error.strerror}") from None
+    with open(fd, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(config.text())
+    return path
+
+
+def add_to_python_path() -> None:
+    """Children find the packages where this one was found, also in a checkout that is not installed."""
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    if os.path.basename(root) != "site-packages":
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+
+
+# What comes while the children load.
+
+
+class Log:
+    """The supervisor's log. It is set up at its first line, for the children are started before `logging` is loaded."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.logger: logging.Logger | None = None
+
+    def __call__(self, line: str) -> None:
+        self._opened().info("%s", line)
+
+    def warn(self, line: str) -> None:
+        self._opened().warning("%s", line)
+
+    def _opened(self) -> "logging.Logger":
+        if self.logger is None:
+            from common.log import set_up
+
+            self.logger = set_up(self.config, "supervisor")
+        return self.logger
+
+
+def announce(config: Config, log: Log) -> None:
+    shards = "1 shard" if config["shards"] == 1 else f"{config['shards']} shards"
+    kept = "" if config["appendonly"] else ", writes are not logged (appendonly no)"
+    log(f"starting a router and {shards}, data in {config['dir']}{kept}")
+    if ignored := config.without_effect():
+        log.warn(f"these directives have no effect in shardis: {', '.join(ignored)}")
+
+
+def write_pid_file(path: str, log: Log) -> None:
+    if not path:
+        return
+    try:
+        with open(path, "w", encoding="ascii") as file:
+            file.write(f"{os.getpid()}\n")
+    except OSError as error:
+        log.warn(f"cannot write the pid file {path}: {error.strerror}")
+
+
+def version() -> str:
+    from importlib.metadata import PackageNotFoundError, version  # 15 ms that a start does without.
+
+    try:
+        return version("shardis")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+def remove(path: str) -> None:
+    if path and os.path.lexists(path):
+        os.unlink(path)
+
+
+def remove_folder(path: str) -> None:
+    for name in os.listdir(path):
+        remove(f"{path}/{name}")
+    os.rmdir(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,299 @@
+"""Keeps a router and N shards running: starts them, restarts the one that dies, stops all in order.
+
+Rule 1: it waits in one place, `sigtimedwait`, with its signals blocked: no handler, no thread, no polling, no asyncio.
+        Idle, it uses no CPU at all; and it starts fast, because it imports next to nothing before the children run.
+Rule 2: no child outlives it, even if it is killed -9. Each child inherits the read end of a pipe whose write end only
+        the supervisor has, and learns its number from `--supervisor-fd N`: at end of file there it stops in order.
+        Nothing is ever written into that pipe.
+Rule 3: a child is in a process group of its own, so that Ctrl-C in a terminal reaches the supervisor alone, which then
+        stops router and shards in their order.
+
+What the end of a child means:
+
+    router, exit status 0       the whole server was told to stop (SHUTDOWN): stop all, exit 0
+    any, status 1 while young   a fault that a restart won't mend (port in use, damaged log), of which the child has
+                                printed one line: stop all, exit 1
+    anything else               restart it, after 0.1 s, 0.2 s, ... 10 s; from 0.1 s again once it ran well
+"""
+
+import enum
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+BACKOFF_FIRST_S = 0.1
+BACKOFF_MAX_S = 10.0
+RAN_WELL_S = 10.0
+"""A child that ran so long was well: when it dies, the back-off begins anew."""
+
+YOUNG_S = 30.0
+"""Exit status 1 within this time of the first start ends the whole server. Generous, for a log is read at start."""
+
+STOP_FLOOR_S = 1.0
+"""`shutdown-timeout 0` means not to wait for replicas, in Redis: a shard still gets the time to finish its log."""
+
+HURRY_S = 1.0
+"""What is left to the children after a second SIGINT or SIGTERM."""
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+ECHO_S = 0.3
+"""A stop signal so soon after the one before is no second thought: `timeout` sends each of its signals twice."""
+
+START_FAULT = 1  # The exit status of a child that can't start, and of the supervisor then.
+
+
+class Command(NamedTuple):
+    """One process to keep running."""
+
+    name: str  # "router", "shard 2"
+    argv: Sequence[str]  # argv[0] is the program's path; --supervisor-fd is added
+    is_router: bool = False
+
+
+class Phase(enum.Enum):
+    RUNNING = "running"
+    STOPPING_ROUTER = "stopping the router"
+    STOPPING_SHARDS = "stopping the shards"
+    STOPPED = "stopped"
+
+
+NEXT = {
+    Phase.RUNNING: Phase.STOPPING_ROUTER,
+    Phase.STOPPING_ROUTER: Phase.STOPPING_SHARDS,
+    Phase.STOPPING_SHARDS: Phase.STOPPED,
+}
+
+
+class Child:
+    """A command, and the process that runs it just now, if one does."""
+
+    def __init__(self, command: Command) -> None:
+        self.name = command.name
+        self.argv = [*command.argv]
+        self.is_router = command.is_router
+        self.pid: int | None = None
+        self.starts = 0
+        self.started_s = 0.0
+        self.delay_s = BACKOFF_FIRST_S
+        self.due_s: float | None = None  # When it is to be started again.
+
+    def spawn(self, supervisor_fd: int, now_s: float) -> None:
+        """Starts the process.  Raises OSError."""
+        self.pid = os.posix_spawn(
+            self.argv[0],
+            [*self.argv, "--supervisor-fd", str(supervisor_fd)],
+            os.environ,
+            setpgroup=0,
+            setsigmask=(),
+            setsigdef=(*STOP_SIGNALS, signal.SIGCHLD),
+        )
+        self.starts += 1
+        self.started_s, self.due_s = now_s, None
+
+    def send(self, number: int) -> None:
+        """A child that is not waited for yet still has its pid, so this never reaches a stranger."""
+        if self.pid is not None:
+            os.kill(self.pid, number)
+
+    def plan_restart(self, now_s: float) -> float:
+        """Sets when it is started again; in how many seconds that is."""
+        if now_s - self.started_s >= RAN_WELL_S:
+            self.delay_s = BACKOFF_FIRST_S
+        delay_s = self.delay_s
+        self.due_s = now_s + delay_s
+        self.delay_s = min(delay_s * 2, BACKOFF_MAX_S)
+        return delay_s
+
+
+class Supervisor:
+    """`Supervisor(commands, shutdown_timeout_s=10).run()` is the exit status. One use only."""
+
+    def __init__(
+        self,
+        commands: Iterable[Command],
+        shutdown_timeout_s: float,
+        notice: Callable[[str], None] = print,
+        warn: Callable[[str], None] = print,
+        on_started: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_started` runs when all children have been started: for what can wait until they load."""
+        self.children = [Child(command) for command in commands]
+        self.stop_timeout_s = max(shutdown_timeout_s, STOP_FLOOR_S)
+        self.notice, self.warn = notice, warn
+        self.on_started = on_started
+        self.signals = awaited_signals()
+        self.phase = Phase.RUNNING
+        self.status = 0
+        self.deadline_s: float | None = None  # When what still runs in this phase is killed.
+        self.stop_signals = 0
+        self.stop_signal_s = 0.0  # When the last one came.
+        self.alive_fd, self._alive_end = os.pipe()
+        os.set_inheritable(self.alive_fd, True)
+
+    def run(self) -> int:
+        """Starts all and keeps them running; returns when all have ended."""
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # Ignored, it would not come, and statuses would be lost.
+        signal.pthread_sigmask(signal.SIG_BLOCK, self.signals)
+        for child in self.children:
+            self._start(child)
+        self.on_started()
+        while self.phase is not Phase.STOPPED:
+            number = self._next_signal()
+            if number in STOP_SIGNALS:
+                self._stop_by(signal.Signals(number))
+            self._reap()
+            self._do_what_is_due()
+        os.close(self._alive_end)
+        os.close(self.alive_fd)
+        return self.status
+
+    def _next_signal(self) -> int:
+        """Waits for a signal, but not beyond the next thing to do; 0 if it is time for that."""
+        moments = [child.due_s for child in self.children if child.due_s is not None]
+        if self.deadline_s is not None:
+            moments.append(self.deadline_s)
+        if not moments:
+            return signal.sigwaitinfo(self.signals).si_signo
+        got = signal.sigtimedwait(self.signals, max(0.0, min(moments) - time.monotonic()))
+        return got.si_signo if got else 0
+
+    def _reap(self) -> None:
+        """Takes note of every child that ended: several ends may come as one SIGCHLD."""
+        for pid, code in ended_processes():
+            for child in self.children:
+                if child.pid == pid:
+                    child.pid = None
+                    self._ended(child, code)
+        if self.phase is not Phase.RUNNING:
+            self._go_on_stopping()
+
+    def _ended(self, child: Child, code: int) -> None:
+        if self.phase is not Phase.RUNNING:
+            return
+        now_s = time.monotonic()
+        if child.is_router and code == 0:
+            self.notice("the server was told to stop")
+            self._stop()
+        elif code == START_FAULT and child.starts == 1 and now_s - child.started_s < YOUNG_S:
+            self.status = START_FAULT  # Why, the child has said.
+            self._stop()
+        else:
+            delay_s = child.plan_restart(now_s)
+            self.warn(f"the {child.name} {how_ended(code)}: starting it again in {delay_s:g} s")
+
+    def _do_what_is_due(self) -> None:
+        now_s = time.monotonic()
+        for child in self.children:
+            if child.due_s is not None and child.due_s <= now_s:
+                self._start(child)
+        if self.deadline_s is not None and self.deadline_s <= now_s:
+            self._kill_the_late()
+
+    def _start(self, child: Child) -> None:
+        if self.phase is not Phase.RUNNING:  # The one before it could not be started.
+            return
+        try:
+            child.spawn(self.alive_fd, time.monotonic())
+        except OSError as error:
+            self._could_not_start(child, error)
+            return
+        if child.starts > 1:
+            self.notice(f"the {child.name} runs again, as process {child.pid}")
+
+    def _could_not_start(self, child: Child, error: OSError) -> None:
+        """A program that is not there ends the server at its first start; a full process table passes."""
+        reason = f"cannot start the {child.name}: {error.strerror}"
+        if child.starts:
+            delay_s = child.plan_restart(time.monotonic())
+            self.warn(f"{reason}: trying again in {delay_s:g} s")
+        else:
+            self.warn(reason)
+            self.status = START_FAULT
+            self._stop()
+
+    # Stopping: the router first, so that no client is told of a shard that is gone; then the shards, whose logs have
+    # to be on disk.
+
+    def _stop_by(self, number: signal.Signals) -> None:
+        now_s = time.monotonic()
+        last_s, self.stop_signal_s = self.stop_signal_s, now_s
+        if self.stop_signals and now_s - last_s < ECHO_S:
+            return
+        self.stop_signals += 1
+        if self.phase is Phase.RUNNING:
+            self.notice(f"got {number.name}: stopping")
+            self._stop()
+        elif self.stop_signals <= 2:
+            self.notice(f"got {number.name} again: stopping all at once")
+            self._send(self.children, signal.SIGTERM)
+            self.deadline_s = now_s + HURRY_S
+        else:
+            self._kill_the_late()
+
+    def _stop(self) -> None:
+        for child in self.children:
+            child.due_s = None
+        self._enter(Phase.STOPPING_ROUTER)
+        self._go_on_stopping()
+
+    def _go_on_stopping(self) -> None:
+        """Moves on as far as nothing that this phase stops is running any more."""
+        while self.phase is not Phase.STOPPED and not any(child.pid for child in self._stopped_in(self.phase)):
+            self._enter(NEXT[self.phase])
+
+    def _enter(self, phase: Phase) -> None:
+        self.phase = phase
+        hurry = self.stop_signals > 1
+        self.deadline_s = time.monotonic() + (HURRY_S if hurry else self.stop_timeout_s)
+        self._send(self._stopped_in(phase), signal.SIGTERM)
+
+    def _stopped_in(self, phase: Phase) -> list[Child]:
+        if phase is Phase.STOPPED:
+            return []
+        return [child for child in self.children if child.is_router == (phase is Phase.STOPPING_ROUTER)]
+
+    def _kill_the_late(self) -> None:
+        late = [child for child in self.children if child.pid is not None]
+        if self.stop_signals < 2:
+            late = [child for child in late if child in self._stopped_in(self.phase)]
+        for child in late:
+            self.warn(f"the {child.name} did not stop in time: killing it")
+        self.status = self.status or (1 if late else 0)
+        self._send(late, signal.SIGKILL)
+        self.deadline_s = None
+
+    @staticmethod
+    def _send(children: Iterable[Child], number: int) -> None:
+        for child in children:
+            child.send(number)
+
+
+def awaited_signals() -> list[signal.Signals]:
+    """All that mean something here, but for those that whoever started us ignores: `nohup`, a shell's `&`."""
+    heard = [number for number in STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    return [*heard, signal.SIGCHLD]
+
+
+def ended_processes() -> Iterator[tuple[int, int]]:
+    """(process id, exit code) of all that ended, those too that a container's first process inherits."""
+    while True:
+        try:
+            pid, wait_status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if not pid:
+            return
+        yield pid, os.waitstatus_to_exitcode(wait_status)
+
+
+def how_ended(code: int) -> str:
+    """ "exited with status 3" or "was killed by SIGSEGV"; `code` as os.waitstatus_to_exitcode gives it."""
+    if code >= 0:
+        return f"exited with status {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"

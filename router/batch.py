@@ -1,0 +1,207 @@
+"""A batch: what one client sent in one turn, cut into runs for the shards, and put back together in its order.
+
+Rule 1: the runs of a batch go to their links in one turn, without an `await` between, batch after batch. The router is
+        one process and each link one ordered stream, so every shard sees all commands in one and the same order: that
+        makes what is split over shards atomic without a lock (DESIGN 2). `dispatch` is that turn.
+Rule 2: what the client gets is in the order of its steps, whatever order the shards answer in.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from common.errors import RedisError
+from common.frame import CONTROL, JOINED, VALUES
+from common.resp import encode, error_reply
+
+if TYPE_CHECKING:
+    from router.link import Link
+    from router.session import Session
+
+Merge = Callable[[list[Any]], Any]
+"""Joins the values that the shards answered, in the order of the parts, into one reply."""
+
+
+class Run:
+    """Commands of one batch for one shard, under one header: the unit that a frame carries and a shard answers."""
+
+    __slots__ = ("batch", "shard", "header", "requests", "replies")
+
+    def __init__(self, batch: "Batch", shard: int, header: int) -> None:
+        self.batch = batch
+        self.shard = shard
+        self.header = header
+        self.requests: list[list[Any]] = []
+        self.replies: Any = None
+
+    def answer(self, replies: Any) -> None:
+        """Takes the shard's answer."""
+        self.replies = replies
+        batch = self.batch
+        batch.waiting -= 1
+        if not batch.waiting:
+            batch.session.completed()
+
+    def fail(self, error: RedisError) -> None:
+        """Answers every command of the run with `error`: its shard is gone."""
+        if self.header & JOINED:
+            self.answer(error_reply(error) * len(self.requests))
+        elif self.header & VALUES:
+            self.answer([error] * len(self.requests))
+        else:
+            self.answer([error_reply(error)] * len(self.requests))
+
+
+class Message(Run):
+    """A run of the router itself: one message to a shard, and who hears the answer."""
+
+    __slots__ = ("then",)
+
+    def __init__(self, shard: int, message: list[Any], then: Callable[[Any], None]) -> None:
+        self.shard = shard
+        self.header = CONTROL | VALUES
+        self.requests = [message]
+        self.then = then
+
+    def answer(self, replies: Any) -> None:
+        self.then(replies[0])
+
+
+class Join:
+    """A step whose reply is made of the values of several shards."""
+
+    __slots__ = ("shards", "merge", "protocol")
+
+    def __init__(self, shards: Sequence[int], merge: Merge, protocol: int) -> None:
+        self.shards = shards
+        self.merge = merge
+        self.protocol = protocol
+
+    def reply(self, answers: dict[int, Iterator[Any]]) -> bytes:
+        """The finished reply. The first error of a part is the error of the whole."""
+        values = [next(answers[shard]) for shard in self.shards]
+        for value in values:
+            if type(value) is RedisError:
+                return error_reply(value)
+        try:
+            return encode(self.merge(values), self.protocol)
+        except RedisError as error:
+            return error_reply(error)
+
+
+class Later:
+    """A step that somebody finishes when its time has come."""
+
+    __slots__ = ("batch", "text")
+
+    def __init__(self, batch: "Batch") -> None:
+        self.batch = batch
+        self.text: bytes | None = None
+        batch.waiting += 1
+
+    def finish(self, text: bytes) -> None:
+        """Gives the step its encoded reply; a second call has no effect."""
+        if self.text is None:
+            self.text = text
+            self.batch.waiting -= 1
+            if not self.batch.waiting and self.batch.dispatched:
+                self.batch.session.completed()
+
+
+class Muted:
+    """A step whose reply the client does not want (CLIENT REPLY)."""
+
+    __slots__ = ("step",)
+
+    def __init__(self, step: "Step") -> None:
+        self.step = step
+
+
+Step = int | bytes | Join | Later | Muted
+"""The shard whose next reply it is, a finished reply, or how one comes about."""
+
+
+class Batch:
+    """Steps in the client's order, and the runs that answer them."""
+
+    __slots__ = ("session", "steps", "runs", "open", "header", "plain", "waiting", "dispatched", "size")
+
+    def __init__(self, session: "Session", shards: int, header: int) -> None:
+        self.session = session
+        self.steps: list[Step] = []
+        self.runs: list[Run] = []
+        self.open: list[Run | None] = [None] * shards
+        """The run of each shard that takes more commands."""
+        self.header = header
+        self.plain = True
+        """Whether every step is a shard's own reply."""
+        self.waiting = 0
+        self.dispatched = False
+        self.size = 0
+        """Commands in it."""
+
+    def run(self, shard: int, header: int) -> Run:
+        """The open run of `shard` under `header`; another header begins another run behind it."""
+        run = self.open[shard]
+        if run is None or run.header != header:
+            run = self.open[shard] = Run(self, shard, header)
+            self.runs.append(run)
+        return run
+
+    def add(self, shard: int, argv: list[bytes]) -> None:
+        """A command whose reply comes from one shard and is passed through unread."""
+        self.run(shard, self.header).requests.append(argv)
+        self.steps.append(shard)
+
+    def add_join(self, parts: list[tuple[int, list[Any]]], merge: Merge, protocol: int, control: int = 0) -> None:
+        """A command in parts, one for each shard named, whose replies `merge` joins."""
+        header = self.header | VALUES | control
+        for shard, argv in parts:
+            self.run(shard, header).requests.append(argv)
+        self.add_step(Join([shard for shard, _ in parts], merge, protocol))
+
+    def add_step(self, step: Step) -> None:
+        """A reply that is no shard's own."""
+        self.plain = False
+        self.steps.append(step)
+
+    def dispatch(self, links: "list[Link]") -> None:
+        """Puts all runs on their links: one turn, Rule 1."""
+        runs = self.runs
+        self.dispatched = True
+        self.waiting += len(runs)
+        if len(runs) == 1 and self.plain:
+            runs[0].header |= JOINED
+        for run in runs:
+            links[run.shard].put(run)
+
+    def replies(self) -> bytes:
+        """What the client gets, all steps in order; every run has been answered."""
+        runs = self.runs
+        if self.plain:
+            if len(runs) == 1:
+                return runs[0].replies  # type: ignore[no-any-return]
+            if len(runs) == len({run.shard for run in runs}):
+                following = {run.shard: iter(run.replies) for run in runs}
+                return b"".join([next(following[step]) for step in self.steps])  # type: ignore[index]
+        answers = self._answers()
+        return b"".join([self._reply(step, answers) for step in self.steps])
+
+    def _answers(self) -> dict[int, Iterator[Any]]:
+        by_shard: dict[int, list[Any]] = {}
+        for run in self.runs:
+            by_shard.setdefault(run.shard, []).extend(run.replies)
+        return {shard: iter(replies) for shard, replies in by_shard.items()}
+
+    def _reply(self, step: Step, answers: dict[int, Iterator[Any]]) -> bytes:
+        if type(step) is int:
+            return next(answers[step])  # type: ignore[no-any-return]
+        if type(step) is bytes:
+            return step
+        if type(step) is Join:
+            return step.reply(answers)
+        if type(step) is Later:
+            assert step.text is not None
+            return step.text
+        assert type(step) is Muted
+        self._reply(step.step, answers)
+        return b""

@@ -1,0 +1,179 @@
+"""The link to one shard: an ordered stream of runs out, and their answers back.
+
+Rule 1: one frame and one write a turn. `put` only appends; `flush`, at the end of the turn, sends.
+Rule 2: answers come in the order of the runs; one that comes late is announced by None at its place and then carries
+        the number of its run.
+Rule 3: a run is answered exactly once, also if the shard dies: what was not sent says that the shard is down, what was
+        sent says that its outcome is unknown.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, Protocol, cast
+
+from common.errors import RedisError
+from common.frame import packer, unpacker
+from router.batch import Message, Run
+
+logger = logging.getLogger("shardis")
+
+RECONNECT_S = 0.02
+"""Between two tries to reach a shard. A refused connect on a Unix socket costs 30 µs."""
+
+WRITE_BUFFER_BYTES_MAX = 8 * 1024 * 1024
+"""Bytes for a shard that does not read them; beyond it the clients are no longer read."""
+
+
+def ignore(answer: Any) -> None:
+    """For messages whose answer nobody waits for."""
+
+
+class LinkState(Enum):
+    DOWN = "down"
+    LOADING = "loading"
+    READY = "ready"
+
+
+class Listener(Protocol):
+    """Who hears of what happens on a link."""
+
+    def link_hello(self, link: "Link", hello: dict[str, Any]) -> None: ...
+    def link_changed(self, link: "Link") -> None: ...
+    def link_congested(self, link: "Link", congested: bool) -> None: ...
+    def link_slow(self, session: Any, argv: list[bytes], duration_us: int) -> None: ...
+
+
+class Link(asyncio.Protocol):
+    """A stream to shard `index`, made again for as long as it takes."""
+
+    def __init__(self, index: int, path: str, listener: Listener, now_ms: Callable[[], int]) -> None:
+        self.index = index
+        self.path = path
+        self.listener = listener
+        self.now_ms = now_ms
+        self.loop = asyncio.get_running_loop()
+        self.state = LinkState.DOWN
+        self.hello: dict[str, Any] = {}
+        self.transport: asyncio.WriteTransport | None = None
+        self.closed = False
+        self._forget()
+
+    def _forget(self) -> None:
+        self.frame: list[Any] = []
+        self.awaiting: deque[Run] = deque()
+        self.late: dict[int, Run] = {}
+        self.answered = 0
+        self.pack = packer().pack
+        self.unpacker = unpacker()
+
+    async def connect(self) -> None:
+        """Connects, trying until it succeeds or the link is closed."""
+        while not self.closed:
+            try:
+                await self.loop.create_unix_connection(lambda: self, self.path)
+                return
+            except OSError:
+                await asyncio.sleep(RECONNECT_S)
+
+    def close(self) -> None:
+        """Ends the link; it is not made again."""
+        self.closed = True
+        if self.transport is not None:
+            self.transport.close()
+
+    # Out
+
+    def put(self, run: Run) -> None:
+        """Appends a run to this turn's frame, or answers it with an error if the shard is down."""
+        if self.state is LinkState.DOWN:
+            run.fail(self.down())
+            return
+        frame = self.frame
+        if not frame:
+            frame.append(0)
+            self.loop.call_soon(self.flush)
+        frame.append(run.header)
+        frame.append(run.requests)
+        self.awaiting.append(run)
+
+    def tell(self, message: list[Any], then: Callable[[Any], None] = ignore) -> None:
+        """Sends the shard a message of the router itself; `then` gets its answer, a RedisError if it is down."""
+        self.put(Message(self.index, message, then))
+
+    def flush(self) -> None:
+        """Sends this turn's frame, with the time of now."""
+        frame = self.frame
+        if frame and self.transport is not None:
+            frame[0] = self.now_ms()
+            self.frame = []
+            self.transport.write(self.pack(frame))
+
+    def down(self) -> RedisError:
+        """What a command for this shard is told while it is down."""
+        return RedisError(f"SHARDDOWN shard {self.index} is down, it is being restarted")
+
+    # In
+
+    def data_received(self, data: bytes) -> None:
+        self.unpacker.feed(data)
+        for frame in self.unpacker:
+            if type(frame) is list:
+                awaiting = self.awaiting
+                for replies in frame:
+                    run = awaiting.popleft()
+                    if replies is None:
+                        self.late[self.answered] = run
+                    else:
+                        run.answer(replies)
+                    self.answered += 1
+            else:
+                self._event(frame)
+
+    def _event(self, frame: dict[str, Any]) -> None:
+        if "late" in frame:
+            for number, replies in frame["late"].items():
+                self.late.pop(number).answer(replies)
+        if "slow" in frame:
+            for number, argv, duration_us in frame["slow"]:
+                run = self.late.get(number) or self.awaiting[number - self.answered]
+                if not isinstance(run, Message):
+                    self.listener.link_slow(run.batch.session, argv, duration_us)
+        if "hello" in frame:
+            self.hello = frame["hello"]
+            self._move(LinkState(self.hello["state"]))
+            self.listener.link_hello(self, self.hello)
+        if "state" in frame:
+            self._move(LinkState(frame["state"]))
+
+    def _move(self, state: LinkState) -> None:
+        if state is not self.state:
+            self.state = state
+            self.listener.link_changed(self)
+
+    # The connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport = cast(asyncio.WriteTransport, transport)
+        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES_MAX)
+
+    def pause_writing(self) -> None:
+        self.listener.link_congested(self, True)
+
+    def resume_writing(self) -> None:
+        self.listener.link_congested(self, False)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.transport = None
+        unknown = RedisError(f"SHARDDOWN shard {self.index} went down, the outcome of this command is unknown")
+        unanswered = [*self.late.values(), *self.awaiting]
+        unsent = len(self.frame) // 2
+        self._forget()
+        self._move(LinkState.DOWN)
+        self.listener.link_congested(self, False)
+        for place, run in enumerate(unanswered):
+            run.fail(self.down() if place >= len(unanswered) - unsent else unknown)
+        if not self.closed:
+            self.loop.create_task(self.connect())

@@ -1,0 +1,343 @@
+"""A client's connection: bytes in, batches out, replies back in the client's order.
+
+Rule 1: replies leave in the order of the requests. A batch that is answered before an earlier one waits for it.
+Rule 2: what is under way for one client is bounded by its window. Who feeds faster than it reads, or faster than the
+        shards execute, is no longer read: its bytes wait in the kernel and then in the client.
+Rule 3: the usual command of a session in its usual state costs one look-up, one CRC and two appends (DESIGN 7): no
+        task, closure or exception. Everything else goes through `dispatch`.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+from typing import TYPE_CHECKING, Any, cast
+
+from common.command import Command, Flag
+from common.errors import ProtocolError, RedisError
+from common.frame import DB_SHIFT, NO_TOUCH, RESP3
+from common.requests import QueryTooLong, Requests
+from router.batch import Batch, Muted
+from router.dispatch import dispatch
+
+if TYPE_CHECKING:
+    from router.server import Router
+
+logger = logging.getLogger("shardis")
+
+WINDOW_COMMANDS_MAX = 1024
+"""Commands under way for one client: some milliseconds' work, more gains no speed."""
+WINDOW_COMMANDS_FIRST = 64
+"""Commands under way before anything is known of the size of the replies."""
+WINDOW_BYTES_MAX = 4 * 1024 * 1024
+"""Bytes of replies that a client's commands under way may bring, by the size of its last ones."""
+WRITE_BUFFER_BYTES_MAX = 1024 * 1024
+"""Replies that a client has not read; beyond it its commands are no longer begun."""
+
+
+class Replies(Enum):
+    """Which replies a client wants (CLIENT REPLY)."""
+
+    ON = "on"
+    OFF = "off"
+    SKIP_NEXT = "skip next"
+    """All but those of the next command."""
+    SKIP = "skip"
+    """All but those of the command that is being begun."""
+
+
+class Session(asyncio.Protocol):
+    """One client, from its connection to its end."""
+
+    def __init__(self, router: "Router") -> None:
+        self.router = router
+        self.id = router.next_client_id()
+        self.transport: asyncio.Transport | None = None
+        self.requests = Requests()
+        self.backlog: deque[list[bytes]] = deque()
+        self.batches: deque[Batch] = deque()
+        self.begun = 0
+        """Commands under way."""
+        self.window = WINDOW_COMMANDS_FIRST
+        self.writing_paused = False
+        self.reading_paused = False
+        self.beginning = False
+        """Whether `begin` runs: what completes meanwhile must not begin more, or a long backlog would recurse."""
+        self.held = False
+        """Whether the next command waits for the end of a CLIENT PAUSE."""
+        self.fault: ProtocolError | QueryTooLong | None = None
+        """What was wrong with the bytes behind the backlog."""
+        self.ended = False
+        """Whether the client has sent all that it will."""
+        self.closing = False
+        """Whether the connection ends with what is under way."""
+        self.address = ""
+        self.local_address = ""
+        self.unix_socket = False
+        self.created_ms = router.now_ms()
+        self.active_ms = self.created_ms
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self.commands = 0
+        self.last_command = "NULL"
+        """The full name of the last command: "client|list"."""
+        self.library_name = b""
+        self.library_version = b""
+        self.follows_redirects = False
+        """Whether the client said so (CLIENT CAPA)."""
+        self.unblock: Callable[[RedisError | None], bool] | None = None
+        """Ends what the client is blocked in, as at its timeout or with an error; None while it is not blocked."""
+        self.replies = Replies.ON
+        self.reset()
+
+    # What a client can change of itself
+
+    def reset(self) -> None:
+        """The state of a new connection (RESET). What the client said of its library stays."""
+        self.db = 0
+        self.protocol = 2
+        self.user = "default"
+        self.authenticated = not self.router.password_needed()
+        self.name = b""
+        self.no_touch = False
+        self.no_evict = False
+        self.import_source = False
+        if self.replies is not Replies.SKIP:  # The reply to RESET itself is skipped then.
+            self.replies = Replies.ON
+        self.changed()
+
+    def changed(self) -> None:
+        """Derives from the state what the hot path goes by; to be called after every change of it."""
+        self.header = (self.db << DB_SHIFT) | (RESP3 if self.protocol == 3 else 0) | (NO_TOUCH if self.no_touch else 0)
+        self.plain = (
+            self.authenticated
+            and self.replies is Replies.ON
+            and not self.closing
+            and not self.router.pause.active
+        )
+        self.requests.authenticated = self.authenticated
+
+    # In
+
+    def data_received(self, data: bytes) -> None:
+        router = self.router
+        self.bytes_in += len(data)
+        router.stats.total_net_input_bytes += len(data)
+        router.stats.total_reads_processed += 1
+        self.active_ms = router.now_ms()
+        commands = self._complete(data)
+        if self.backlog or len(commands) > self.window - self.begun or not router.known or router.congested:
+            self.backlog.extend(commands)
+        elif commands:
+            self.begin(commands)
+        if self.backlog or self.requests.stopped or self.fault is not None:
+            self.pump()
+
+    def _complete(self, data: bytes) -> list[list[bytes]]:
+        """The commands that `data` completes; what is wrong with it is kept until they are answered."""
+        try:
+            return self.requests.feed(data)
+        except (ProtocolError, QueryTooLong) as fault:
+            self.fault = fault
+            return []
+
+    def pump(self) -> None:
+        """Begins as much of the backlog as may be under way; reads on only when there is none left."""
+        if self.beginning:
+            return
+        backlog = self.backlog
+        while not (self.writing_paused or self.held or self.closing or self.router.congested) and self.router.known:
+            if not backlog and self.requests.stopped:
+                backlog.extend(self._complete(b""))
+            room = min(self.window - self.begun, len(backlog))
+            if room <= 0:
+                break
+            self.begin([backlog.popleft() for _ in range(room)])
+        if self.fault is not None and not backlog and not self.closing:
+            self._end(self.fault)
+        self._read(not backlog and not self.writing_paused and not self.router.congested)
+
+    def begin(self, commands: list[list[bytes]]) -> None:
+        """Begins these commands, in one turn: see Batch. Those that cannot be begun yet go back to the backlog."""
+        router = self.router
+        routes = router.routes if self.plain else NO_ROUTES
+        shard_of = router.shard_of
+        batch = Batch(self, router.shards, self.header)
+        batch.size = len(commands)
+        open_ = batch.open
+        steps = batch.steps
+        for place, argv in enumerate(commands):
+            route = routes.get(argv[0])
+            if route is not None and route.shortest <= len(argv) <= route.longest:
+                shard = shard_of(argv[1])
+                run = open_[shard]
+                if run is None or run.header != batch.header:
+                    run = batch.run(shard, batch.header)
+                run.requests.append(argv)
+                steps.append(shard)
+            elif not self._dispatch(batch, argv):
+                self.backlog.extendleft(reversed(commands[place:]))
+                if not place:
+                    return
+                batch.size = place
+                break
+            else:
+                routes = router.routes if self.plain else NO_ROUTES
+        self.commands += batch.size
+        router.stats.total_commands_processed += batch.size
+        self.begun += batch.size
+        if route is not None:  # Otherwise `dispatch` knows its name.
+            self.last_command = route.name
+        self.batches.append(batch)
+        self.beginning = True
+        batch.dispatch(router.links)
+        if not batch.waiting:
+            self.completed()
+        self.beginning = False
+        if router.congested:
+            self._read(False)
+
+    def _dispatch(self, batch: Batch, argv: list[bytes]) -> bool:
+        """Adds one unusual command to the batch; False if it has to wait."""
+        if self.plain:
+            return dispatch(self, batch, argv)
+        if self.held or self.closing:
+            return False
+        if self.replies is Replies.ON:
+            return dispatch(self, batch, argv)
+        return self._dispatch_muted(batch, argv)
+
+    def _dispatch_muted(self, batch: Batch, argv: list[bytes]) -> bool:
+        """Adds a command whose replies the client may not want. It may be the one that wants them again."""
+        before, wanted = len(batch.steps), self.replies
+        if wanted is Replies.SKIP_NEXT:
+            self.replies = Replies.SKIP
+        if not dispatch(self, batch, argv):
+            self.replies = wanted
+            return False
+        if self.replies is not Replies.ON:
+            batch.steps[before:] = [Muted(step) for step in batch.steps[before:]]
+            batch.plain = False
+        if self.replies is Replies.SKIP:
+            self.replies = Replies.ON
+            self.changed()
+        return True
+
+    def check(self, argv: list[bytes]) -> None:
+        """Refuses what this session may not do; before anything else is found wrong with it.  Raises RedisError."""
+        if not self.authenticated:
+            command = self.router.table.resolve(argv)
+            if (command is None or not command.flags & Flag.NO_AUTH) and self.router.password_needed():
+                raise RedisError("NOAUTH Authentication required.")
+
+    # Out
+
+    def completed(self) -> None:
+        """Sends what is answered, up to the first batch that is not."""
+        batches = self.batches
+        while batches and batches[0].dispatched and not batches[0].waiting:
+            done = batches.popleft()
+            self.begun -= done.size
+            replies = done.replies()
+            # At the size of its last replies, what is under way must not bring more than WINDOW_BYTES_MAX.
+            window = WINDOW_BYTES_MAX * done.size // (len(replies) + 1) + 1
+            self.window = min(WINDOW_COMMANDS_MAX, 2 * self.window, window)
+            self.write(replies)
+        if not batches and (self.closing or (self.ended and not self.backlog)):
+            self.close()
+        elif self.backlog or self.reading_paused:
+            self.pump()
+
+    def write(self, data: bytes) -> None:
+        """Sends bytes that are in their place."""
+        if self.transport is not None and data:
+            self.bytes_out += len(data)
+            self.router.stats.total_net_output_bytes += len(data)
+            self.router.stats.total_writes_processed += 1
+            self.transport.write(data)
+
+    def _end(self, fault: ProtocolError | QueryTooLong) -> None:
+        """Answers a protocol error in its place, behind all that came before it, and closes."""
+        self.end()
+        batch = Batch(self, self.router.shards, self.header)
+        if isinstance(fault, ProtocolError):
+            batch.add_step(b"-ERR Protocol error: %b\r\n" % str(fault).encode("latin-1"))
+        else:
+            self.router.stats.client_query_buffer_limit_disconnections += 1
+        self.batches.append(batch)
+        batch.dispatch(self.router.links)
+        self.completed()
+
+    def end(self) -> None:
+        """Begins no more commands; closes when those under way are answered (QUIT)."""
+        self.closing = True
+        self.changed()
+
+    def kill(self) -> None:
+        """Closes at once, whatever is under way or not sent yet: another client killed this one."""
+        self.end()
+        self.backlog.clear()
+        self.router.session_lost(self)
+        if self.transport is not None:
+            self.transport.abort()
+
+    def close(self) -> None:
+        """Closes once what was written is sent."""
+        if self.transport is not None:
+            self.transport.close()
+
+    # The connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport = cast(asyncio.Transport, transport)
+        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES_MAX)
+        self._name_addresses(transport)
+        self.router.session_made(self)
+
+    def _name_addresses(self, transport: asyncio.Transport) -> None:
+        """As CLIENT LIST shows them: "127.0.0.1:6379", "[::1]:6379", "/run/shardis.sock:0"."""
+        peer, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+        self.unix_socket = isinstance(local, str)
+        self.address = f"{local}:0" if self.unix_socket else address_text(peer)
+        self.local_address = f"{local}:0" if self.unix_socket else address_text(local)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.transport = None
+        self.closing = True
+        self.backlog.clear()
+        self.router.session_lost(self)
+
+    def eof_received(self) -> bool:
+        """A client that has sent all and still reads gets its replies first (`printf ... | nc`)."""
+        self.ended = True
+        return bool(self.batches or self.backlog)
+
+    def pause_writing(self) -> None:
+        self.writing_paused = True
+        self._read(False)
+
+    def resume_writing(self) -> None:
+        self.writing_paused = False
+        self.pump()
+
+    def _read(self, wanted: bool) -> None:
+        """Reads or stops reading, if that is a change."""
+        if wanted == self.reading_paused and self.transport is not None:
+            self.reading_paused = not wanted
+            if wanted:
+                self.transport.resume_reading()
+            else:
+                self.transport.pause_reading()
+
+
+def address_text(address: tuple[Any, ...] | None) -> str:
+    """A TCP address as Redis writes it; "?:0" for a client that is gone already."""
+    if not address:
+        return "?:0"
+    host, port = address[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+NO_ROUTES: dict[bytes, Command] = {}
+"""For a session in an unusual state: every command of it goes through `dispatch`."""

@@ -1,0 +1,30 @@
+"""Counters of the router, by the names that INFO gives them."""
+
+from dataclasses import dataclass, field
+
+ERROR_KINDS_MAX = 128
+"""Kinds of error that are counted, Redis's limit: a kind is a word that a handler chose, but scripts will choose some."""
+
+
+@dataclass(slots=True)
+class Stats:
+    """What the router itself counts."""
+
+    total_connections_received: int = 0
+    rejected_connections: int = 0
+    total_commands_processed: int = 0
+    total_net_input_bytes: int = 0
+    total_net_output_bytes: int = 0
+    total_reads_processed: int = 0
+    total_writes_processed: int = 0
+    total_error_replies: int = 0
+    client_query_buffer_limit_disconnections: int = 0
+    acl_access_denied_auth: int = 0
+    errors: dict[str, int] = field(default_factory=dict)
+
+    def count_error(self, text: str) -> None:
+        """Counts an error reply by the first word of its text."""
+        self.total_error_replies += 1
+        kind = text.partition(" ")[0]
+        if kind in self.errors or len(self.errors) < ERROR_KINDS_MAX:
+            self.errors[kind] = self.errors.get(kind, 0) + 1

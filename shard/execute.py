@@ -1,0 +1,189 @@
+"""Executing runs: the heart of a shard. Request in, reply out, effects to the log, times to the statistics.
+
+Rule 1: a RedisError becomes a reply here and nowhere else. Any other exception is a bug of ours: it is logged with its
+        traceback, and the client gets `-ERR internal error`.
+Rule 2: what a command did is in the log before its reply leaves: `run` hands the effects to `log`; whoever calls it
+        flushes the log and then sends what it returned.
+Rule 3: this file knows no client and no socket, and reads no clock but the one it is given.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from common.command import Command, Flag, Table
+from common.command_stats import CommandStats
+from common.errors import Loading, RedisError
+from common.frame import DB_SHIFT, JOINED, NO_TOUCH, RESP3, VALUES
+from common.resp import ENCODERS
+from shard.keyspace import Store
+
+logger = logging.getLogger("shardis")
+
+INTERNAL_ERROR = "ERR internal error"
+
+Log = Callable[[int, list[bytes]], None]
+LogGroup = Callable[[list[tuple[int, list[bytes]]]], None]
+
+
+class Entry:
+    """A command as `run` needs it: what of the declaration matters per call, and the counts."""
+
+    __slots__ = ("command", "handler", "words", "stats", "nanoseconds", "histogram")
+
+    def __init__(self, command: Command) -> None:
+        assert command.handler is not None
+        self.command = command
+        self.handler = command.handler
+        self.words = command.words
+        self.stats = CommandStats()
+        self.nanoseconds = 0
+        self.histogram = self.stats.histogram
+
+
+class Executor:
+    """Runs commands on a store."""
+
+    def __init__(self, store: Store, table: Table, log: Log, log_group: LogGroup, clock_ns: Callable[[], int]) -> None:
+        self.store = store
+        self.table = table
+        self.log = log
+        self.log_group = log_group
+        self.clock_ns = clock_ns
+        self.entries = {command.name: Entry(command) for command in table.each() if command.handler is not None}
+        self.usual: dict[bytes, Entry] = {}
+        """By name in both cases, what runs without a question; empty while there is one: loading, a refusal."""
+        self.slow_ns = 10_000_000
+        """From which duration on a command is reported as slow; -1 for never."""
+        self.slow: list[tuple[int, list[bytes], int]] = []
+        """Commands that took at least `slow_ns`: number of the run, request, duration in µs; until somebody takes them."""
+        self.number = 0
+        """The number of the run that is executed, in its link's stream."""
+        self.internal_errors = 0
+        self.loading = False
+        self.refusal: RedisError | None = None
+        self.state(loading=False, refusal=None)
+
+    def state(self, *, loading: bool, refusal: RedisError | None) -> None:
+        """Says whether all runs. `refusal` is why writes are refused: the log cannot be written; None in health."""
+        self.loading = loading
+        self.refusal = refusal
+        self.usual = {}
+        if not loading and refusal is None:
+            lookup = self.table.lookup
+            self.usual = {name: self.entries[command.name] for name, command in lookup.items() if command.handler}
+
+    def turn(self, now_ms: int) -> None:
+        """Begins a batch, at the router's time."""
+        store = self.store
+        store.now_ms = now_ms
+        store.clock_s = now_ms // 1000
+
+    def run(self, header: int, requests: list[list[bytes]]) -> bytes | list[Any]:
+        """The replies of a run, one a request: encoded, joined into one, or as values, as its header asks."""
+        store = self.store
+        store.touching = not header & NO_TOUCH
+        db = store.dbs[header >> DB_SHIFT]
+        protocol = 3 if header & RESP3 else 2
+        values = header & VALUES
+        usual = self.usual
+        clock_ns = self.clock_ns
+        slow_ns = self.slow_ns
+        replies: list[Any] = []
+        started = clock_ns()
+        for argv in requests:
+            entry = usual.get(argv[0])
+            try:
+                if entry is None:
+                    entry = self._unusual(argv)
+                # Most calls have one or two arguments: passing them one by one saves a slice and a tuple, 0.1 µs.
+                if entry.words == 1 and len(argv) == 2:
+                    reply = entry.handler(db, argv[1])
+                elif entry.words == 1 and len(argv) == 3:
+                    reply = entry.handler(db, argv[1], argv[2])
+                else:
+                    reply = entry.handler(db, *argv[entry.words :])
+            except RedisError as error:
+                reply = error
+                if entry is not None:
+                    entry.stats.failed_calls += 1
+            except Exception:
+                logger.exception("internal error in %s", argv[0].decode("latin-1"))
+                self.internal_errors += 1
+                reply = RedisError(INTERNAL_ERROR)
+            if store.changes:
+                self._log_effects(db.index, argv)
+            if values:
+                replies.append(reply)
+            elif type(reply) is bytes:
+                replies.append(b"$%d\r\n%b\r\n" % (len(reply), reply))
+            else:
+                replies.append(ENCODERS[type(reply)](reply, protocol))
+            ended = clock_ns()
+            duration = ended - started
+            started = ended
+            if entry is not None:
+                entry.nanoseconds += duration
+                entry.histogram[duration.bit_length()] += 1
+                if duration >= slow_ns >= 0:
+                    self.slow.append((self.number, argv, duration // 1000))
+        return b"".join(replies) if header & JOINED else replies
+
+    def _unusual(self, argv: list[bytes]) -> Entry:
+        """The entry of a call that one look-up does not find.  Raises RedisError where it must not run."""
+        command = self.table.find(argv)
+        entry = self.entries[command.name]
+        if self.loading and not command.flags & Flag.LOADING:
+            entry.stats.rejected_calls += 1
+            raise Loading()
+        if self.refusal is not None and command.flags & Flag.WRITE:
+            entry.stats.rejected_calls += 1
+            raise self.refusal
+        return entry
+
+    def _log_effects(self, db: int, argv: list[bytes]) -> None:
+        """Hands what the command did to the log: what expired first, then its own effects or the request as it came."""
+        store = self.store
+        changes, store.changes = store.changes, 0
+        store.changes_total += changes
+        changes -= len(store.expired)
+        self.log_expired()
+        if store.explicit:
+            effects, store.effects = store.effects, []
+            store.explicit = False
+            if len(effects) == 1:
+                self.log(*effects[0])
+            else:
+                self.log_group(effects)
+        elif changes:
+            self.log(db, argv)
+
+    def log_expired(self) -> None:
+        """Hands a DEL to the log for every key that was found expired."""
+        store = self.store
+        for db, key in store.expired:
+            self.log(db, [b"DEL", key])
+        store.expired.clear()
+
+    def replay(self, db: int, argv: list[bytes]) -> None:
+        """Does again what the log says.  Raises RedisError if it cannot be done: then the log is not ours."""
+        command = self.table.find(argv)
+        assert command.handler is not None
+        command.handler(self.store.dbs[db], *argv[command.words :])
+
+    def command_stats(self) -> dict[str, CommandStats]:
+        """The counts of every command that was called or refused."""
+        counted = {}
+        for name, entry in self.entries.items():
+            stats = entry.stats
+            stats.calls, stats.nanoseconds = sum(entry.histogram), entry.nanoseconds
+            if stats.calls or stats.rejected_calls or stats.failed_calls:
+                counted[name] = stats
+        return counted
+
+    def reset_stats(self) -> None:
+        """Forgets all counts (CONFIG RESETSTAT)."""
+        for entry in self.entries.values():
+            entry.stats = CommandStats()
+            entry.nanoseconds = 0
+            entry.histogram = entry.stats.histogram

@@ -1,0 +1,381 @@
+"""The keyspace: what a command's handler sees of the data, and the bookkeeping of every change.
+
+Rule 1: a handler changes values only through here. Type check, count of changes, expiry, the log's effects, and later
+        watchers, waiters, events and pre-images are done in this file, once.
+Rule 2: the slot is the unit. A db is an array of 16384 dicts, made when first used: one big dict stalls for 110 ms when
+        it grows past 2.8 M keys and for a second past 5.6 M; slot dicts never do and cost no more memory.
+Rule 3: time and chance are arguments: `store.now_ms` comes with every batch, nobody here reads a clock.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from random import Random
+from typing import Any
+
+from common.errors import WrongType
+from common.slot import SLOTS, slot_of
+from shard.expiry import TICK_SHIFT, Expiries
+from shard.idle import CLOCKS_MAX, IdleClocks
+from shard.slots import EMPTY, SLOT_KEYS_MAX, Slot, WideSlot
+
+Value = Any
+"""bytes, or bytearray once edited in place; other types are classes of their own in shard/values/, with
+
+    type_name: str                                      what TYPE answers
+    encoding(config: dict[str, Any]) -> str             what OBJECT ENCODING answers
+    copy() -> Self                                      a value that shares nothing that can change
+"""
+
+STRING_TYPES = (bytes, bytearray)
+
+FREED_MAX = 64
+"""How many values, or empty slots, `Store.free_some` frees at once: some tens of microseconds' worth."""
+TTL_SAMPLE_KEYS = 16
+"""From how many keys `Keyspace.info` reckons the average time to live."""
+
+
+@dataclass(slots=True)
+class Stats:
+    """Counters of one shard, by the names that INFO gives them."""
+
+    keyspace_hits: int = 0
+    keyspace_misses: int = 0
+    expired_keys: int = 0
+    expired_time_cap_reached_count: int = 0
+    expire_cycle_cpu_milliseconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Store:
+    """What the dbs of one shard share."""
+
+    databases: int = 16
+    slot_of: Callable[[bytes], int] = slot_of
+    slots_owned: range = range(SLOTS)
+    """The slots of this shard."""
+    random: Random = field(default_factory=Random)
+    config: dict[str, Any] = field(default_factory=dict)
+    now_ms: int = 0
+    clock_s: int = 0
+    """`now_ms` in seconds, for the idle clocks."""
+    touching: bool = True
+    """Whether reads leave a trace in the idle clocks (CLIENT NO-TOUCH)."""
+    expiring: bool = True
+    """Whether keys whose time has come are removed; a replay only does what the log says."""
+    changes: int = 0
+    """Changes made by the command that runs; whoever ran it takes them out."""
+    changes_total: int = 0
+    effects: list[tuple[int, list[bytes]]] = field(default_factory=list)
+    """What the command that runs wants logged, in order, each with its db."""
+    expired: list[tuple[int, bytes]] = field(default_factory=list)
+    """Keys that this command, or the round of expiry that runs, found expired; each is one of `changes`."""
+    explicit: bool = False
+    """Whether the handler said itself what to log instead of the request as it came."""
+    garbage: list[Any] = field(default_factory=list)
+    """Values and slots given up, to be freed a slice at a time: freeing millions of objects takes long."""
+    stats: Stats = field(default_factory=Stats)
+    dbs: list["Keyspace"] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.dbs = [Keyspace(self, index) for index in range(self.databases)]
+
+    def swap(self, first: int, second: int) -> None:
+        """Exchanges the contents of two dbs: who looks at `first` now sees what was `second`. O(1)."""
+        one, other = self.dbs[first], self.dbs[second]
+        one.slots, other.slots = other.slots, one.slots
+        one.size, other.size = other.size, one.size
+        one.expiries, other.expiries = other.expiries, one.expiries
+        one.idle, other.idle = other.idle, one.idle
+        self.changes += 1
+
+    def begin_replay(self, now_ms: int) -> None:
+        """Before a log is replayed: nothing expires until it is over, and all that it makes counts as used just now."""
+        self.expiring = False
+        self.clock_s = now_ms // 1000
+        for db in self.dbs:
+            db.expiries = Expiries(self.slot_of, now_ms >> TICK_SHIFT)
+
+    def free_some(self) -> bool:
+        """Frees a slice of what was given up, some tens of microseconds' worth; whether there is more."""
+        garbage = self.garbage
+        if garbage:
+            last = garbage[-1]
+            kind = type(last)
+            if kind is list and last:
+                given_up = last[-FREED_MAX:]
+                del last[-FREED_MAX:]
+                garbage += [one for one in given_up if type(one) in CONTAINERS and len(one)]
+            elif kind is dict and last:
+                given_up = [last.popitem()[1] for _ in range(min(FREED_MAX, len(last)))]
+                garbage += [value for value in given_up if type(value) not in CHEAP_TO_FREE]
+            elif kind is set and last:
+                for _ in range(min(FREED_MAX, len(last))):
+                    last.pop()
+            else:
+                garbage.pop()
+                if kind is WideSlot:
+                    garbage.append(last.parts)
+        return bool(garbage)
+
+
+CONTAINERS = (dict, list, set, WideSlot)
+"""What `free_some` takes apart; any other value goes at once."""
+CHEAP_TO_FREE = (bytes, bytearray, int)
+
+
+class Keyspace:
+    """One numbered db of one shard. A key whose time has come is not there."""
+
+    __slots__ = ("store", "index", "slots", "size", "expiries", "idle", "slot_of")
+
+    def __init__(self, store: Store, index: int) -> None:
+        self.store = store
+        self.index = index
+        self.slot_of = store.slot_of
+        self.slots: list[Slot] = [EMPTY] * SLOTS
+        self.size = 0
+        self.expiries = Expiries(self.slot_of)
+        self.idle = IdleClocks()
+
+    # Reading
+
+    def get_string(self, key: bytes) -> bytes | bytearray | None:
+        """The string at `key`, None if there is no key.  Raises WrongType. O(1)."""
+        value = self.get(key)
+        if type(value) is bytes or value is None or type(value) is bytearray:
+            return value
+        raise WrongType()
+
+    def get(self, key: bytes, kind: type | None = None) -> Value | None:
+        """The value at `key`: counts a hit or miss, resets its idle clock.  Raises WrongType if not a `kind`. O(1)."""
+        store = self.store
+        slot = self.slot_of(key)
+        value = self.slots[slot].get(key)
+        if value is None:
+            store.stats.keyspace_misses += 1
+            return None
+        if self.expiries.count and self._expired(key, slot):
+            store.stats.keyspace_misses += 1
+            return None
+        store.stats.keyspace_hits += 1
+        if store.touching:
+            clocks = self.idle.slots[slot]
+            clocks[hash(key) & (len(clocks) - 1)] = store.clock_s
+        if kind is not None and not isinstance(value, kind):
+            raise WrongType()
+        return value
+
+    def get_to_write(self, key: bytes) -> Value | None:
+        """The value at `key` for a command that may change it: resets its idle clock, counts no hit or miss. O(1)."""
+        value = self.peek(key)
+        if value is not None and self.store.touching:
+            self.idle.touch(key, self.slot_of(key), self.store.clock_s)
+        return value
+
+    def look(self, key: bytes) -> Value | None:
+        """The value at `key` for a command that asks about it: counts a hit or miss, leaves its idle clock. O(1)."""
+        value = self.peek(key)
+        if value is None:
+            self.store.stats.keyspace_misses += 1
+        else:
+            self.store.stats.keyspace_hits += 1
+        return value
+
+    def peek(self, key: bytes) -> Value | None:
+        """The value at `key`, without a trace in statistics and idle clocks. O(1)."""
+        slot = self.slot_of(key)
+        value = self.slots[slot].get(key)
+        if value is None or (self.expiries.count and self._expired(key, slot)):
+            return None
+        return value
+
+    def peek_string(self, key: bytes) -> bytes | bytearray | None:
+        """As `get_string`, for a command that writes: hits and misses count reads only.  Raises WrongType. O(1)."""
+        value = self.peek(key)
+        if type(value) is bytes or value is None or type(value) is bytearray:
+            return value
+        raise WrongType()
+
+    def exists(self, key: bytes) -> bool:
+        """Whether there is a value at `key`: counts a hit or miss, leaves its idle clock, as EXISTS does. O(1)."""
+        return self.look(key) is not None
+
+    def idle_s(self, key: bytes) -> int:
+        """For how many seconds the existing `key`, or one that shares its clock, was not used. O(1)."""
+        return max(0, self.store.clock_s - self.idle.last_used_s(key, self.slot_of(key)))
+
+    def expiry_ms(self, key: bytes) -> int:
+        """When `key` expires, absolute unix time in ms; -1 if never or if there is no key. O(1)."""
+        at_ms: int = self.expiries.slots[self.slot_of(key)].get(key, -1)
+        return at_ms
+
+    # Writing
+
+    def set(self, key: bytes, value: Value, *, keep_ttl: bool = False, expire_at_ms: int = -1) -> None:
+        """Puts `value` at `key`, whatever was there. Its expiry goes unless `keep_ttl`, or is `expire_at_ms`. O(1)."""
+        store = self.store
+        store.changes += 1
+        number = self.slot_of(key)
+        if self.expiries.count and not self._expired(key, number) and not keep_ttl:
+            self.expiries.discard(key, number)
+        slot = self.slots[number]
+        before = slot.get(key)
+        if before is None:
+            if slot is EMPTY:
+                slot = self.slots[number] = {}
+            elif len(slot) >= SLOT_KEYS_MAX and type(slot) is dict:
+                slot = self.slots[number] = WideSlot(slot)
+            self.size += 1
+            self.idle.grow(number, len(slot) + 1)
+        elif type(before) not in CHEAP_TO_FREE and before is not value:
+            store.garbage.append(before)
+        slot[key] = value
+        if expire_at_ms >= 0:
+            self.expiries.set(key, number, expire_at_ms)
+        clocks = self.idle.slots[number]
+        clocks[hash(key) & (len(clocks) - 1)] = store.clock_s
+
+    def edit_string(self, key: bytes) -> bytearray:
+        """The string at `key` to be changed in place, made if there is none; it is a change.  Raises WrongType."""
+        value = self.peek_string(key)
+        if type(value) is not bytearray:
+            value = bytearray(value or b"")
+            self.set(key, value, keep_ttl=True)
+        else:
+            store = self.store
+            store.changes += 1
+            clocks = self.idle.slots[self.slot_of(key)]
+            clocks[hash(key) & (len(clocks) - 1)] = store.clock_s
+        return value
+
+    def delete(self, key: bytes) -> bool:
+        """Removes `key`; whether it was there. O(1), except for freeing a large value, which is left for later."""
+        slot = self.slot_of(key)
+        if self.expiries.count:
+            if self._expired(key, slot):
+                return False
+            self.expiries.discard(key, slot)
+        value = self.slots[slot].pop(key, None)
+        if value is None:
+            return False
+        self.size -= 1
+        self.store.changes += 1
+        if type(value) not in CHEAP_TO_FREE:
+            self.store.garbage.append(value)
+        return True
+
+    def take(self, key: bytes) -> tuple[Value, int]:
+        """Takes the existing `key` out, to be put elsewhere: its value, and its expiry as of `expiry_ms`. O(1)."""
+        slot = self.slot_of(key)
+        expires_ms = self.expiry_ms(key)
+        self.expiries.discard(key, slot)
+        self.size -= 1
+        self.store.changes += 1
+        return self.slots[slot].pop(key), expires_ms
+
+    def expire_at(self, key: bytes, at_ms: int) -> None:
+        """Gives the existing `key` the expiry `at_ms`, absolute unix time in ms. O(1)."""
+        self.store.changes += 1
+        self.expiries.set(key, self.slot_of(key), at_ms)
+
+    def persist(self, key: bytes) -> bool:
+        """Takes the expiry of `key` away; whether it had one. O(1)."""
+        if self.expiries.discard(key, self.slot_of(key)):
+            self.store.changes += 1
+            return True
+        return False
+
+    def log(self, *argv: bytes) -> None:
+        """Has `argv` logged instead of the request as it came; a second call logs a second effect."""
+        self.store.explicit = True
+        self.store.effects.append((self.index, list(argv)))
+
+    def clear(self, *, later: bool) -> int:
+        """Removes all keys and gives their number. What is freed `later` does not stop the loop."""
+        removed = self.size
+        if later and removed:
+            self.store.garbage += [self.slots, self.idle.slots, *self.expiries.containers()]
+        self.slots = [EMPTY] * SLOTS
+        self.size = 0
+        self.expiries = Expiries(self.slot_of, self.expiries.tick)
+        self.idle = IdleClocks()
+        self.store.changes += removed
+        return removed
+
+    # Expiry
+
+    def _expired(self, key: bytes, slot: int) -> bool:
+        """Whether the time of `key` has come; then it is removed, and DEL is what the log gets."""
+        at_ms = self.expiries.slots[slot].get(key)
+        if at_ms is None or at_ms > self.store.now_ms or not self.store.expiring:
+            return False
+        self._remove_expired(key, slot)
+        return True
+
+    def _remove_expired(self, key: bytes, slot: int) -> None:
+        store = self.store
+        self.expiries.discard(key, slot)
+        value = self.slots[slot].pop(key)
+        if type(value) not in CHEAP_TO_FREE:
+            store.garbage.append(value)
+        self.size -= 1
+        store.stats.expired_keys += 1
+        store.changes += 1
+        store.expired.append((self.index, key))
+
+    def expire_due(self, until_ms: int) -> Iterator[bytes | None]:
+        """Removes the keys whose time came before `until_ms`, one a step, and gives each; there are steps that only
+        bring the work forward and give None. O(1) a step.
+        """
+        for key in self.expiries.due(until_ms):
+            if key is not None:
+                self._remove_expired(key, self.slot_of(key))
+            yield key
+
+    # The whole
+
+    def keys_in(self, slot: int) -> list[bytes]:
+        """The keys of one slot that have not expired, in no order. O(n)."""
+        return self.live(slot, self.slots[slot])
+
+    def live(self, slot: int, keys: Iterable[bytes]) -> list[bytes]:
+        """Those of a slot's `keys` that have not expired. O(n)."""
+        times = self.expiries.slots[slot]
+        if not times or not self.store.expiring:
+            return list(keys)
+        now_ms = self.store.now_ms
+        return [key for key in keys if times.get(key, now_ms + 1) > now_ms]
+
+    def items(self) -> Iterator[tuple[bytes, Value]]:
+        """All keys with their values, slot by slot, the expired ones left out."""
+        for number, slot in enumerate(self.slots):
+            if slot:
+                for key in self.keys_in(number):
+                    yield key, slot[key]
+
+    def info(self) -> dict[str, int]:
+        """What INFO keyspace says of this db; the average time to live, in ms, is that of a small sample."""
+        first = self.store.random.randrange(SLOTS)
+        slots = chain(self.expiries.slots[first:], self.expiries.slots[:first])
+        sample: list[int] = []
+        for times in filter(len, slots):
+            sample += [times[key] - self.store.now_ms for key in islice(times, TTL_SAMPLE_KEYS)]
+            if len(sample) >= TTL_SAMPLE_KEYS:
+                break
+        average_ms = max(0, sum(sample) // len(sample)) if sample else 0
+        return {"keys": self.size, "expires": self.expiries.count, "avg_ttl": average_ms}
+
+    def _check(self) -> None:
+        """Asserts every invariant. O(n)."""
+        assert not len(EMPTY)
+        assert self.size == sum(map(len, self.slots))
+        self.expiries._check()
+        self.idle._check()
+        for number, slot in enumerate(self.slots):
+            if type(slot) is WideSlot:
+                slot._check()
+            assert all(self.slot_of(key) == number for key in slot)
+            assert all(key in slot for key in self.expiries.slots[number])
+            assert len(self.idle.slots[number]) >= min(2 * len(slot), CLOCKS_MAX)
+            assert None not in [slot[key] for key in slot]

@@ -1,0 +1,134 @@
+"""Commands on their way into a log: encoded, kept in order, and given up only once they are written.
+
+Bytes in memory, no files. `append` runs once per write command: what it costs is in its comment.
+"""
+
+from collections.abc import Sequence
+
+JOINED_BYTES_MAX = 1 << 20
+"""Up to here a turn's commands become one buffer: copying is cheaper than a vector of many small pieces. Above, big
+pieces stay as they are, so that a value of megabytes is not copied once more."""
+BIG_PIECE_BYTES = 1 << 16
+BUFFERS_MAX = 1024
+"""Linux's IOV_MAX: what one writev takes."""
+
+Piece = bytes | memoryview
+
+
+class LogBuffer:
+    """RESP commands not yet written, oldest first.
+
+    >>> buffer = LogBuffer()
+    >>> buffer.append(0, [b"DEL", b"k"])
+    >>> buffer.gather()
+    [b'*2\\r\\n$6\\r\\nSELECT\\r\\n$1\\r\\n0\\r\\n*2\\r\\n$3\\r\\nDEL\\r\\n$1\\r\\nk\\r\\n']
+    """
+
+    __slots__ = ("_db", "_pieces", "_gathered")
+
+    def __init__(self) -> None:
+        self._db = -1
+        self._pieces: list[bytes] = []
+        self._gathered: list[Piece] = []
+
+    @property
+    def empty(self) -> bool:
+        """Whether all is written."""
+        return not self._pieces and not self._gathered
+
+    @property
+    def bytes_count(self) -> int:
+        """How much waits. O(number of commands)."""
+        return sum(map(len, self._pieces)) + sum(map(len, self._gathered))
+
+    def append(self, db: int, argv: Sequence[bytes]) -> None:
+        """Adds a command for `db`. O(bytes of argv), which are copied: the caller may go on to change them.
+
+        One format per command: 0.34 µs for a SET of three arguments, a join of encoded arguments takes twice as long.
+        """
+        if db != self._db:
+            self._select(db)
+        count = len(argv)
+        if count == 3:
+            a, b, c = argv
+            piece = b"*3\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(a), a, len(b), b, len(c), c)
+        elif count == 2:
+            a, b = argv
+            piece = b"*2\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(a), a, len(b), b)
+        elif count == 4:
+            a, b, c, d = argv
+            piece = b"*4\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (
+                len(a), a, len(b), b, len(c), c, len(d), d)  # fmt: skip
+        else:
+            piece = encode(argv)
+        self._pieces.append(piece)
+
+    def append_group(self, entries: Sequence[tuple[int, Sequence[bytes]]]) -> None:
+        """Adds the effects of one command, [(db, argv), ...], so that a replay does all of them or none."""
+        if len(entries) < 2:
+            for db, argv in entries:
+                self.append(db, argv)
+            return
+        self._pieces.append(b"*1\r\n$5\r\nMULTI\r\n")
+        for db, argv in entries:
+            self.append(db, argv)
+        self._pieces.append(b"*1\r\n$4\r\nEXEC\r\n")
+
+    def forget_db(self) -> None:
+        """Has the next command begin with its SELECT: what comes now goes into another file."""
+        self._db = -1
+
+    def gather(self) -> list[Piece]:
+        """All that waits, as few buffers; empty if nothing does. It stays here until `drop`."""
+        pieces = self._pieces
+        if pieces:
+            if len(pieces) == 1 or sum(map(len, pieces)) > JOINED_BYTES_MAX:
+                self._gathered += _joined(pieces)
+            else:
+                self._gathered.append(b"".join(pieces))
+            pieces.clear()
+        return self._gathered
+
+    def drop(self, count_bytes: int) -> None:
+        """Forgets the oldest `count_bytes` of what `gather` gave: they are written, even if they end in a command."""
+        gathered = self._gathered
+        whole = 0
+        while whole < len(gathered) and count_bytes >= len(gathered[whole]):
+            count_bytes -= len(gathered[whole])
+            whole += 1
+        del gathered[:whole]
+        if count_bytes:
+            gathered[0] = memoryview(gathered[0])[count_bytes:]
+
+    def _select(self, db: int) -> None:
+        number = b"%d" % db
+        self._pieces.append(b"*2\r\n$6\r\nSELECT\r\n$%d\r\n%b\r\n" % (len(number), number))
+        self._db = db
+
+
+def encode(argv: Sequence[bytes]) -> bytes:
+    """A command in RESP."""
+    parts = [b"*%d\r\n" % len(argv)]
+    for argument in argv:
+        parts.append(b"$%d\r\n%b\r\n" % (len(argument), argument))
+    return b"".join(parts)
+
+
+def _joined(pieces: list[bytes]) -> list[Piece]:
+    """Neighbours that are small become one, big ones stay: few buffers and little copying."""
+    buffers: list[Piece] = []
+    small: list[bytes] = []
+    small_bytes = 0
+    for piece in pieces:
+        if len(piece) < BIG_PIECE_BYTES and small_bytes < JOINED_BYTES_MAX:
+            small.append(piece)
+            small_bytes += len(piece)
+            continue
+        buffers.append(b"".join(small))
+        small, small_bytes = [], 0
+        if len(piece) < BIG_PIECE_BYTES:
+            small, small_bytes = [piece], len(piece)
+        else:
+            buffers.append(piece)
+    buffers.append(b"".join(small))
+    return [buffer for buffer in buffers if buffer]

@@ -1,0 +1,275 @@
+"""A shard's process: its socket, its loop and its clock around the executor and the log.
+
+Rule 1: a turn is: read all frames that have come, run every request, one write to the log (and its fsync if `always`),
+        then one write with the replies. A client that has its +OK finds the write after a crash of the process.
+Rule 2: what takes long is done in slices between turns: loading the log, removing expired keys, freeing large values.
+"""
+
+import asyncio
+import logging
+import os
+import resource
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+from common.config import Config
+from common.errors import RedisError
+from common.frame import CONTROL, packer, unpacker
+from common.slot import slot_function
+from shard.aof import Aof, read_layout, write_layout
+from shard.commands.table import TABLE
+from shard.control import CONTROLS
+from shard.execute import Executor
+from shard.keyspace import Store
+from shard.layout import FILE_NAME, Layout, difference
+from shard.log_reader import LogDamaged
+
+logger = logging.getLogger("shardis")
+
+SLICE_S = 0.001
+"""How long a slice of background work may hold the loop."""
+PULSE_S = 0.025
+"""How often background work looks whether there is some. Together with the width of a bucket and EXPIRY_LAG_MS this
+keeps an unread key for at most about 70 ms past its time."""
+EXPIRY_LAG_MS = 5
+"""Unread keys are removed only this long after their time by this shard's clock: frames carry the router's, which may
+be read a moment earlier, and a key must not be gone for a command whose time is before its expiry."""
+
+
+class Shard:
+    """One shard: keyspace, log, executor, and the links to whoever sends it frames."""
+
+    def __init__(self, config: Config, index: int) -> None:
+        self.config = config
+        self.index = index
+        self.loop = asyncio.get_running_loop()
+        slot_of = slot_function(config["hash-tags"])
+        self.store = Store(databases=config["databases"], slot_of=slot_of, config=config.values)
+        self.aof = Aof.of_shard(config, index)
+        self.executor = Executor(self.store, TABLE, self.aof.append, self.aof.append_group, time.perf_counter_ns)
+        self.links: set[Link] = set()
+        self.started_s = time.time()
+        self.commands_loaded = 0
+        self.stopped = asyncio.Event()
+        self.loading: Iterator[int] | None = None
+        self.active_expiry = True
+        self.expiry_paused = False
+        """Whether a CLIENT PAUSE is on: keys must not vanish meanwhile."""
+        self.cycle_running = False
+        self.configure({})
+
+    # Start
+
+    async def serve(self) -> None:
+        """Listens, loads the log, and runs until told to stop.  Raises LogDamaged."""
+        path = f"{self.config['rundir']}/shard-{self.index}.sock"
+        os.makedirs(self.config["rundir"], mode=0o700, exist_ok=True)
+        if os.path.exists(path):
+            os.unlink(path)
+        server = await self.loop.create_unix_server(lambda: Link(self), path)
+        os.chmod(path, 0o600)
+        self.check_layout()
+        if self.config["appendonly"]:
+            await self.load()
+        self.pulse()
+        await self.stopped.wait()
+        server.close()
+        for link in list(self.links):
+            link.close()
+        self.aof.close()
+
+    def check_layout(self) -> None:
+        """Sees that the data was written with as many shards as there are now.  Raises LogDamaged."""
+        folder = Path(self.config["dir"])
+        wanted = Layout(self.config["shards"], self.config["hash-tags"])
+        found = read_layout(folder)
+        if found is None:
+            write_layout(folder, wanted)
+        elif found != wanted:
+            raise LogDamaged(0, difference(found, wanted), str(folder / FILE_NAME))
+
+    async def load(self) -> None:
+        """Replays the log, a slice at a time, so that clients get -LOADING instead of silence."""
+        self.executor.state(loading=True, refusal=None)
+        self.store.expiring = False
+        started = last = time.monotonic()
+        for self.commands_loaded in self.aof.load(self.executor.replay):
+            await asyncio.sleep(0)
+            if time.monotonic() - last > 1:
+                last = time.monotonic()
+                logger.info("loading the log: %d commands so far", self.commands_loaded)
+        self.store.changes = 0
+        self.store.effects.clear()
+        self.store.explicit = False
+        self.store.expiring = True
+        self.executor.state(loading=False, refusal=None)
+        keys = sum(db.size for db in self.store.dbs)
+        logger.info(
+            "loaded %d commands in %.3f seconds: %d keys", self.commands_loaded, time.monotonic() - started, keys
+        )
+        for link in self.links:
+            link.send({"state": "ready"})
+
+    def stop(self) -> None:
+        """Ends `serve` once what was begun is on disk."""
+        self.stopped.set()
+
+    def stop_on_signals(self, supervisor_fd: int | None) -> None:
+        """SIGTERM and SIGINT stop the shard in order, and so does the end of the supervisor."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.loop.add_signal_handler(number, self.stop)
+        if supervisor_fd is not None:
+            self.loop.add_reader(supervisor_fd, self.stop)
+
+    def configure(self, values: dict[str, Any]) -> None:
+        """Takes over directives, at start and when CONFIG SET changed them."""
+        if values:
+            self.config.update(values)
+        self.executor.slow_ns = self.config["slowlog-log-slower-than"] * 1000
+        self.aof.set_fsync(self.config["appendfsync"])
+
+    # A turn
+
+    def run_frame(self, frame: list[Any], number: int) -> list[Any]:
+        """Runs one request frame and gives the entries of the reply frame. `number` is that of its first run."""
+        executor = self.executor
+        executor.turn(frame[0])
+        replies: list[Any] = []
+        for place in range(1, len(frame), 2):
+            header = frame[place]
+            executor.number = number + len(replies)
+            if header & CONTROL:
+                replies.append([self.control(message) for message in frame[place + 1]])
+            else:
+                replies.append(executor.run(header, frame[place + 1]))
+        return replies
+
+    def control(self, message: list[Any]) -> Any:
+        """Does what the router asks of this shard itself."""
+        try:
+            return CONTROLS[message[0]](self, *message[1:])
+        except RedisError as error:
+            return error
+
+    def flush(self) -> None:
+        """Writes the log of this turn. If it cannot be written, writes are refused until it can."""
+        if self.aof.enabled:
+            self.aof.flush()
+            failing = self.aof.last_write_error is not None
+            if failing != (self.executor.refusal is not None):
+                self.executor.state(loading=self.executor.loading, refusal=misconf(self.aof) if failing else None)
+
+    # Between turns
+
+    def pulse(self) -> None:
+        """Looks after what must be done though nobody asks."""
+        if not self.cycle_running and not self.executor.loading and (self.store.garbage or self._volatile()):
+            self.cycle()
+        self.loop.call_later(PULSE_S, self.pulse)
+
+    def _volatile(self) -> bool:
+        return self.active_expiry and not self.expiry_paused and any(db.expiries.count for db in self.store.dbs)
+
+    def cycle(self) -> None:
+        """One slice of background work; the next follows at once if there is more."""
+        self.cycle_running = True
+        started = time.perf_counter()
+        self.executor.turn(time.time_ns() // 1_000_000)
+        more = self._expire_some(started + SLICE_S)
+        while not more and self.store.free_some():
+            more = time.perf_counter() > started + SLICE_S
+        self.store.stats.expire_cycle_cpu_milliseconds += (time.perf_counter() - started) * 1000
+        self.cycle_running = more
+        if more:
+            self.loop.call_later(SLICE_S, self.cycle)
+
+    def _expire_some(self, until_s: float) -> bool:
+        """Removes due keys until there is none or the time is over; whether it was over."""
+        over = False
+        if self.active_expiry and not self.expiry_paused and not self.executor.refusal:
+            now_ms = self.store.now_ms - EXPIRY_LAG_MS
+            for db in self.store.dbs:
+                for _ in db.expire_due(now_ms) if db.expiries.count else ():
+                    if time.perf_counter() > until_s:
+                        over = True
+                        self.store.stats.expired_time_cap_reached_count += 1
+                        break
+        if self.store.expired:
+            self.store.changes = 0
+            self.executor.log_expired()
+            self.flush()
+        return over
+
+    # What only a process knows
+
+    def process_info(self) -> dict[str, Any]:
+        """Memory (bytes) and CPU (seconds) of this process, from the OS."""
+        with open("/proc/self/statm", "rb") as file:
+            rss_bytes = int(file.read().split()[1]) * resource.getpagesize()
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        return {
+            "pid": os.getpid(),
+            "rss_bytes": rss_bytes,
+            "rss_peak_bytes": usage.ru_maxrss * 1024,
+            "cpu_user_s": usage.ru_utime,
+            "cpu_system_s": usage.ru_stime,
+            "uptime_s": int(time.time() - self.started_s),
+        }
+
+
+def misconf(aof: Aof) -> RedisError:
+    """What a write is told while the log cannot be written."""
+    return RedisError(f"MISCONF Errors writing to the AOF file: {aof.last_write_error}")
+
+
+class Link(asyncio.Protocol):
+    """A stream of frames from the router, and of replies to it."""
+
+    def __init__(self, shard: Shard) -> None:
+        self.shard = shard
+        self.unpacker = unpacker()
+        self.pack = packer().pack
+        self.transport: asyncio.WriteTransport | None = None
+        self.runs = 0
+        """Runs answered: the number of the next one."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport = cast(asyncio.WriteTransport, transport)
+        shard = self.shard
+        shard.links.add(self)
+        state = "loading" if shard.executor.loading else "ready"
+        hello = {"index": shard.index, "pid": os.getpid(), "state": state, "table": TABLE.to_wire()}
+        self.send({"hello": hello})
+
+    def data_received(self, data: bytes) -> None:
+        shard = self.shard
+        unpacker = self.unpacker
+        unpacker.feed(data)
+        replies: list[Any] = []
+        for frame in unpacker:
+            replies += shard.run_frame(frame, self.runs + len(replies))
+        if not replies:
+            return
+        self.runs += len(replies)
+        shard.flush()
+        if shard.executor.slow:
+            self.send({"slow": shard.executor.slow})
+            shard.executor.slow = []
+        self.send(replies)
+
+    def send(self, frame: Any) -> None:
+        """Sends one frame."""
+        if self.transport is not None:
+            self.transport.write(self.pack(frame))
+
+    def close(self) -> None:
+        if self.transport is not None:
+            self.transport.close()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.transport = None
+        self.shard.links.discard(self)
+

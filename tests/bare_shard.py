@@ -1,0 +1,143 @@
+"""A shard without processes: the executor on a keyspace in this process, as a target of transcripts.
+
+What a router does for a client and a transcript cannot do without is done here: the number of the db, the protocol, the
+check of names and arity. Time stands still but for the transcript's own clock. At the end of each transcript the log is
+replayed into a second shard, which must then hold the same: so every transcript is a test of the log too.
+"""
+
+import importlib
+import pkgutil
+import time
+import traceback
+from random import Random
+from typing import Any
+
+import shard.commands
+from common.command import Table
+from common.errors import RedisError
+from common.frame import DB_SHIFT, RESP3
+from common.resp import OK, encode
+from shard.commands.table import TABLE
+from shard.execute import Executor
+from shard.keyspace import Store
+from tests.audit import audit, differences
+from tests.resp_client import Reply, parse_reply
+
+DONE_BY_ROUTER = {b"SELECT", b"HELLO"}
+"""The commands of the router that this target knows too."""
+
+
+def commands() -> Table:
+    """All that a shard can run."""
+    for module in pkgutil.iter_modules(shard.commands.__path__):
+        importlib.import_module(f"shard.commands.{module.name}")
+    return TABLE
+
+
+class BareShard:
+    """An empty shard, its executor and what it logged."""
+
+    def __init__(self, now_ms: int) -> None:
+        self.logged: list[tuple[int, list[bytes]]] = []
+        self.executor = Executor(Store(random=Random(0)), commands(), self._log, self.logged.extend, time.monotonic_ns)
+        self.executor.turn(now_ms)
+
+    def _log(self, db: int, argv: list[bytes]) -> None:
+        self.logged.append((db, argv))
+
+    def replayed(self) -> "BareShard":
+        """Another shard, made from the log of this one."""
+        other = BareShard(self.executor.store.now_ms)
+        other.executor.store.expiring = False
+        for db, argv in self.logged:
+            other.executor.replay(db, argv)
+        other.executor.store.expiring = True
+        return other
+
+
+class ShardConnection:
+    """What a client of a bare shard has: a db and a protocol."""
+
+    def __init__(self, shard: BareShard) -> None:
+        self.shard = shard
+        self.db = 0
+        self.protocol = 2
+        self.replies: list[Reply] = []
+
+    def close(self) -> None: ...
+
+    def send(self, *argv: bytes) -> None:
+        raw = self._answer(list(argv))
+        if raw:
+            self.replies.append(Reply(raw, parse_reply(raw)[0]))
+
+    def call(self, *argv: bytes | str | int) -> Any:
+        self.send(*[word if isinstance(word, bytes) else str(word).encode() for word in argv])
+        return self.read().value
+
+    def send_bytes(self, data: bytes) -> None:
+        raise NotImplementedError("a bare shard reads no bytes: put @servers into the file")
+
+    def read(self, timeout_s: float | None = None) -> Reply:
+        if not self.replies:
+            raise TimeoutError
+        return self.replies.pop(0)
+
+    def maybe_read(self) -> Reply | None:
+        return self.replies.pop(0) if self.replies else None
+
+    def _answer(self, argv: list[bytes]) -> bytes:
+        executor = self.shard.executor
+        try:
+            name = argv[0].upper()
+            if name == b"SELECT" and len(argv) == 2:
+                self.db = int(argv[1])
+                return encode(OK, self.protocol)
+            if name == b"HELLO":
+                self.protocol = int(argv[1]) if len(argv) > 1 else self.protocol
+                return encode({b"server": b"valkey", b"proto": self.protocol}, self.protocol)
+            executor.table.find(argv)
+        except RedisError as error:
+            return encode(error, self.protocol)
+        header = self.db << DB_SHIFT | (RESP3 if self.protocol == 3 else 0)
+        reply = executor.run(header, [argv])[0]
+        assert isinstance(reply, bytes)
+        return reply
+
+
+class ShardTarget:
+    """The target `shard` of transcripts."""
+
+    name = "shard"
+
+    def __init__(self) -> None:
+        self.shard = BareShard(0)
+
+    def connect(self) -> ShardConnection:
+        return ShardConnection(self.shard)
+
+    def begin(self) -> None:
+        self.shard = BareShard(int(time.time() * 1000))
+
+    def end(self) -> str:
+        """Whether the log makes the same shard again."""
+        try:
+            replayed = self.shard.replayed()
+        except Exception:  # Of any kind: it is a failure of the transcript, which has to be told with the others.
+            return f"the log cannot be replayed:\n{traceback.format_exc()}"
+        found = differences(audit(self.connect().call), audit(ShardConnection(replayed).call))
+        return "\n".join(["a replay of the log makes another shard:", *found]) if found else ""
+
+    def control(self, *argv: bytes) -> Any:
+        return self.connect().call(*argv)
+
+    def barrier(self) -> None: ...
+
+    def advance(self, duration_ms: float) -> None:
+        self.shard.executor.turn(self.shard.executor.store.now_ms + int(duration_ms))
+
+
+def misses(names: set[bytes]) -> set[bytes]:
+    """Those of the commands that a shard alone does not have."""
+    known = commands().lookup
+    return {name for name in names - DONE_BY_ROUTER if name not in known}

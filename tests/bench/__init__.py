@@ -1,0 +1,1 @@
+"""Measurements of Shardis beside real servers: `python -m tests.bench --help`."""

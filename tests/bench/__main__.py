@@ -1,0 +1,91 @@
+"""Measures Shardis beside real servers, all in one run.
+
+    $ python -m tests.bench                                   # every row, P = 1, 16, 64
+    $ python -m tests.bench --only SET GET --pipeline 16 --requests 50000 --rounds 5 --json figures.json
+    $ python -m tests.bench --memory --idle --startup --loading
+
+Without persistence unless `--appendfsync everysec`. What is printed last is the table; the lines before it come as soon
+as they are measured.
+"""
+
+import argparse
+import json
+import platform
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tests.bench import footprint, rows, starting, throughput
+from tests.reference import RedisServer, Reference
+from tests.servers import Server, Shardis
+
+STARTUP_SHARDS = 4
+
+
+def main(arguments: list[str]) -> int:
+    options = parsed(arguments)
+    persistence = {"appendonly": "no"}
+    if options.appendfsync != "off":
+        persistence = {"appendonly": "yes", "appendfsync": options.appendfsync}
+    found: dict[str, Any] = {"machine": platform.platform(), "python": sys.version.split()[0], "shards": options.shards}
+    parts = [options.memory, options.idle, options.startup, options.loading]
+    if options.startup:
+        found["startup"] = starting.startup(kinds(options, STARTUP_SHARDS), print)
+    if options.loading:
+        found["loading"] = starting.loading(kinds(options, options.shards), print)
+    if options.memory or options.idle or not any(parts):
+        with ExitStack() as stack:
+            servers = [stack.enter_context(make(**persistence)) for make in kinds(options, options.shards)]
+            if options.idle:
+                found["idle"] = footprint.idle(servers, print)
+            if options.memory:
+                found["memory"] = footprint.memory(servers, print)
+            if not any(parts):
+                found["rates"] = rates(servers, options)
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
+    return 0
+
+
+def rates(servers: list[Server], options: argparse.Namespace) -> list[dict[str, Any]]:
+    chosen = rows.named(options.only)
+    print(throughput.HEAD)
+    results = throughput.measure(servers, chosen, options.pipeline, options.requests, options.rounds, print)
+    return throughput.as_json(results)
+
+
+def kinds(options: argparse.Namespace, shards: int) -> list[Callable[..., Server]]:
+    """What makes each of the servers asked for, of those that are installed."""
+    makers: dict[str, Callable[..., Server]] = {
+        "shardis": partial(Shardis, shards),
+        "redis-server": RedisServer,
+        "reference": Reference,
+    }
+    wanted = options.servers or list(makers)
+    return [makers[name] for name in wanted if name != "redis-server" or RedisServer.is_installed()]
+
+
+def parsed(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=str(__doc__).split("\n")[0])
+    parser.add_argument("--shards", type=int, default=2)
+    parser.add_argument("--servers", nargs="+", choices=["shardis", "redis-server", "reference"])
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="ROW", help="rows: " + ", ".join(row.name for row in rows.ROWS)
+    )
+    parser.add_argument("--pipeline", nargs="+", type=int, default=list(throughput.PIPELINES), metavar="P")
+    parser.add_argument("--requests", type=int, default=50_000, help="at P=1; four times that at 16, eight times at 64")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--appendfsync", choices=["off", "everysec", "always"], default="off")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--memory", action="store_true", help="growth by a million keys")
+    parser.add_argument("--idle", action="store_true", help="CPU time over ten idle seconds")
+    parser.add_argument("--startup", action="store_true", help=f"to the first answered GET, {STARTUP_SHARDS} shards")
+    parser.add_argument("--loading", action="store_true", help="commands per second from a log")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

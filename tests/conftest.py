@@ -1,0 +1,72 @@
+"""Servers and clients for every test, and the servers' logs in the report of a test that failed.
+
+`reference` and `shardis` are started once and shared; `reference_client` and `client` are new connections to them, and
+they are empty before the test. A test that stops servers or changes their options starts its own:
+`start(Shardis(shards=2))`.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests import servers
+from tests.reference import Reference
+from tests.resp_client import Client
+from tests.servers import Server, Shardis
+
+LOG_MARKS = pytest.StashKey[dict[Server, int]]()
+
+
+@pytest.fixture(scope="session")
+def reference() -> Iterator[Reference]:
+    """A real Valkey."""
+    with Reference() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def shardis() -> Iterator[Shardis]:
+    """A Shardis of three shards."""
+    with Shardis(shards=3) as server:
+        yield server
+
+
+@pytest.fixture
+def reference_client(reference: Reference) -> Iterator[Client]:
+    yield from _empty_server(reference)
+
+
+@pytest.fixture
+def client(shardis: Shardis) -> Iterator[Client]:
+    yield from _empty_server(shardis)
+
+
+def _empty_server(server: Server) -> Iterator[Client]:
+    with server.connect() as client:
+        client.call("FLUSHALL")
+        yield client
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[[Server], Server]]:
+    """Starts a server for this test alone and stops it at its end."""
+    with ExitStack() as stack:
+        yield stack.enter_context
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    item.stash[LOG_MARKS] = {server: server.log_size_bytes() for server in servers.RUNNING}
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """What the running servers logged since the test began, beside what the test printed."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    if report.failed and "outcome_of" not in getattr(item, "fixturenames", ()):  # Those show their logs themselves.
+        marks = item.stash.get(LOG_MARKS, {})
+        for server in list(servers.RUNNING):
+            if text := server.log(since_byte=marks.get(server, 0)):
+                report.sections.append((f"log of {server.kind}, port {server.port}", text))

@@ -1,0 +1,414 @@
+"""Random commands to two servers, compared reply by reply.
+
+    $ python -m tests.differential --family strings --commands 200000 --seed 7 --shards 3
+    $ python -m tests.differential --family keys --address 127.0.0.1:6379       # a server that runs already
+
+The streams come from two clients, on both protocols and several dbs, in pipelined chunks, over few keys, so that
+commands meet each other's results. Replies must be equal to the byte, but for those of RULES: what has no order, what
+depends on the moment, what is each server's own. After every episode (EPISODE commands from an empty server) all that
+the servers hold is compared too, which shows what no reply did.
+
+A difference is cut down to the few commands that show it, and printed as a transcript with the reference's replies. An
+episode ends without a verdict at a CROSSSHARD reply, and the count of these is printed: what Shardis cannot do yet must
+not hide the rest.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from tests.audit import audit, differences
+from tests.command_families import FAMILIES
+from tests.expectation import printed, quoted
+from tests.random_commands import Argv, Usage, usages
+from tests.reference import Reference
+from tests.resp_client import NULL_ARRAY, Client, Error, Map, Reply, Set, encode_command
+from tests.servers import Shardis
+
+EPISODE = 250
+"""Commands from one FLUSHALL to the next."""
+CHUNK_MAX = 8
+"""Commands that one client sends at once."""
+CLIENTS = 2
+TOLERANCE_S = 3
+"""How far apart two times to live may be: the same command reached the servers at different moments."""
+SHRINK_S = 40.0
+REPLY_TIMEOUT_S = 10.0
+
+Chunk = tuple[int, list[Argv]]
+"""The number of a client and what it sends at once."""
+Address = tuple[str, int]
+
+# --- What counts as equal --------------------------------------------------------------------------------------------
+
+
+def _shape(value: Any) -> Any:
+    """Only of which type it is."""
+    return type(value).__name__
+
+
+def _sorted(value: Any) -> Any:
+    return sorted(value, key=repr) if isinstance(value, list) else value
+
+
+def _sorted_pairs(value: Any) -> Any:
+    if type(value) is list and len(value) % 2 == 0:
+        return sorted(zip(value[::2], value[1::2], strict=True), key=repr)
+    return _sorted(value)
+
+
+def _hello(value: Any) -> Any:
+    """Server, version, id and modules are each server's own: the fields' names, in order, and the protocol count."""
+    if isinstance(value, Map):
+        return [name for name, _ in value], dict(value)[b"proto"]
+    if type(value) is list:
+        return value[::2], value[5]
+    return value
+
+
+def _command_table(value: Any) -> Any:
+    """The whole table, or how long it is, says how much a server can do and not whether it does it right."""
+    whole = len(value) > 50 if isinstance(value, list) else type(value) is int and value > 50
+    return _shape(value) if whole else value
+
+
+def _seconds(value: Any) -> Any:
+    return Near(value, TOLERANCE_S) if type(value) is int and value > 0 else value
+
+
+def _milliseconds(value: Any) -> Any:
+    return Near(value, TOLERANCE_S * 1000) if type(value) is int and value > 0 else value
+
+
+class Near:
+    """A number that is equal to those around it."""
+
+    def __init__(self, number: int, tolerance: int) -> None:
+        self.number = number
+        self.tolerance = tolerance
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Near) and abs(self.number - other.number) <= self.tolerance
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+Rule = Callable[[Any], Any]
+
+RULES: dict[bytes, Rule] = {
+    **dict.fromkeys((b"TTL", b"EXPIRETIME"), _seconds),
+    **dict.fromkeys((b"PTTL", b"PEXPIRETIME"), _milliseconds),
+    **dict.fromkeys((b"KEYS", b"SMEMBERS", b"SINTER", b"SUNION", b"SDIFF", b"HKEYS", b"HVALS"), _sorted),
+    **dict.fromkeys((b"HGETALL", b"CONFIG GET"), _sorted_pairs),
+    **dict.fromkeys((b"RANDOMKEY", b"TIME", b"SRANDMEMBER", b"HRANDFIELD", b"CLIENT ID", b"OBJECT IDLETIME"), _shape),
+    b"HELLO": _hello,
+    b"COMMAND": _command_table,
+}
+"""What is compared instead of the bytes, by command or by command and subcommand."""
+
+
+def rule_of(argv: Argv) -> Rule | None:
+    return RULES.get(argv[0].upper()) or RULES.get(b" ".join(argv[:2]).upper())
+
+
+class Judge:
+    """Compares replies of one client, and remembers what it queued: EXEC answers for all of it."""
+
+    def __init__(self) -> None:
+        self.queued: list[Argv] | None = None
+
+    def agree(self, argv: Argv, one: Reply, other: Reply) -> bool:
+        """Whether two servers answered the same."""
+        name = argv[0].upper()
+        queued = self.queued
+        if name == b"MULTI" and len(argv) == 1 and queued is None:
+            self.queued = []
+        elif one.raw == b"+QUEUED\r\n" and queued is not None:
+            queued.append(argv)
+        elif name in (b"EXEC", b"DISCARD", b"RESET") and len(argv) == 1:
+            self.queued = None
+        if one.raw == other.raw:
+            return True
+        if name == b"EXEC" and type(one.value) is type(other.value) is list and queued:
+            return len(one.value) == len(other.value) == len(queued) and all(
+                same(argv, first, second) for argv, first, second in zip(queued, one.value, other.value, strict=True)
+            )
+        return rule_of(argv) is not None and same(argv, one.value, other.value)
+
+
+def same(argv: Argv, one: Any, other: Any) -> bool:
+    """Whether two values are alike as replies to this command."""
+    rule = rule_of(argv)
+    if rule is None or type(one) is not type(other) or isinstance(one, Error):
+        return type(one) is type(other) and bool(one == other)
+    return bool(rule(one) == rule(other))
+
+
+# --- Streams ---------------------------------------------------------------------------------------------------------
+
+
+def stream(lines: Sequence[Usage], random: Random) -> Iterator[Chunk]:
+    """Chunks without end."""
+    weights = [line.weight for line in lines]
+    while True:
+        client = random.randrange(CLIENTS)
+        size = random.choice((1, 1, 1, 2, 4, CHUNK_MAX))
+        yield client, [line.draw(random) for line in random.choices(lines, weights, k=size)]
+
+
+def opening(random: Random) -> list[Chunk]:
+    """With what an episode begins: the protocol of each client."""
+    return [(client, [[b"HELLO", b"3"]]) for client in range(CLIENTS) if random.random() < 0.5]
+
+
+@dataclass(slots=True)
+class Difference:
+    chunks: list[Chunk]
+    """What was sent, the last one being that which was answered differently."""
+    argv: Argv | None
+    """None where all replies were the same, but not what the servers hold in the end."""
+    expected: str
+    got: str
+    again: bool = True
+    """If the same commands showed it a second time."""
+
+    def __str__(self) -> str:
+        lines = [f"{prompt(client)} {' '.join(map(_word, argv))}" for client, chunk in self.chunks for argv in chunk]
+        if any(len(chunk) > 1 for _, chunk in self.chunks):
+            lines.append("(some of these were sent at once: " + str([len(chunk) for _, chunk in self.chunks]) + ")")
+        where = f"answer to {' '.join(map(_word, self.argv))}" if self.argv else "what is held in the end"
+        if not self.again:
+            lines.append("(it did not show a second time: chance or the clock are in it)")
+        return "\n".join([*lines, f"--- {where}: expected", self.expected, "--- got", self.got])
+
+
+def prompt(client: int) -> str:
+    return ">" if client == 0 else f"{chr(ord('A') + client)}>"
+
+
+def _word(word: bytes) -> str:
+    plain = word.isascii() and word.decode().isprintable() and word and not set(b" '\"\\$").intersection(word)
+    return word.decode() if plain else quoted(word)
+
+
+# --- Running ---------------------------------------------------------------------------------------------------------
+
+
+class Unsupported(Exception):
+    """One server refuses what it cannot do yet: no verdict about what follows."""
+
+
+class Pair:
+    """A server and the reference, with the same clients connected to both."""
+
+    def __init__(self, server: Address, reference: Address, strict: bool = False) -> None:
+        """`strict` makes a CROSSSHARD reply a difference like any other."""
+        self.addresses = (server, reference)
+        self.strict = strict
+        self.clients: list[tuple[Client, Client]] = []
+        self.judges: list[Judge] = []
+
+    def known(self, lines: Sequence[Usage]) -> list[Usage]:
+        """The lines whose commands both servers have."""
+        names = sorted({line.name for line in lines})
+        known = set(names)
+        for address in self.addresses:
+            with Client(address) as client:
+                found = client.call("COMMAND", "INFO", *names)
+                if isinstance(found, list):
+                    known &= {
+                        name for name, entry in zip(names, found, strict=True) if isinstance(entry, list) and entry
+                    }
+        return [line for line in lines if line.name in known or line.name in ("word",)]
+
+    def restart(self) -> None:
+        """Empties both and connects anew."""
+        self.close()
+        for address in self.addresses:
+            with Client(address, REPLY_TIMEOUT_S) as client:
+                client.call("FLUSHALL")
+        server, reference = self.addresses
+        self.clients = [(Client(server, REPLY_TIMEOUT_S), Client(reference, REPLY_TIMEOUT_S)) for _ in range(CLIENTS)]
+        self.judges = [Judge() for _ in range(CLIENTS)]
+
+    def close(self) -> None:
+        for pair in self.clients:
+            for client in pair:
+                client.close()
+        self.clients = []
+
+    def play(self, chunks: Iterable[Chunk], commands: int = sys.maxsize) -> Difference | None:
+        """Sends them from an empty server on, up to that many commands.  Raises Unsupported."""
+        self.restart()
+        sent: list[Chunk] = []
+        for client, chunk in chunks:
+            sent.append((client, chunk))
+            if difference := self._exchange(client, chunk, sent):
+                return difference
+            commands -= len(chunk)
+            if commands <= 0:
+                break
+        return self._audit(sent)
+
+    def _exchange(self, number: int, chunk: list[Argv], sent: list[Chunk]) -> Difference | None:
+        request = b"".join([encode_command(argv) for argv in chunk])
+        pair = self.clients[number]
+        for client in pair:
+            with suppress(ConnectionError):
+                client.send_bytes(request)
+        for argv in chunk:
+            got, expected = [_reply(client) for client in pair]
+            if isinstance(got, Reply) and got.raw.startswith(b"-CROSSSHARD") and not self.strict:
+                raise Unsupported
+            if isinstance(got, str) or isinstance(expected, str):
+                if got != expected:
+                    return Difference(list(sent), argv, _shown(expected), _shown(got))
+            elif not self.judges[number].agree(argv, expected, got):
+                return Difference(list(sent), argv, _shown(expected), _shown(got))
+        return None
+
+    def _audit(self, sent: list[Chunk]) -> Difference | None:
+        held = []
+        for address in self.addresses:
+            with Client(address, REPLY_TIMEOUT_S) as client:
+                held.append(audit(client.call, dbs=4))
+        found = differences(held[1], held[0], TOLERANCE_S * 1000)
+        return Difference(list(sent), None, "", "\n".join(found)) if found else None
+
+
+def _reply(client: Client) -> Reply | str:
+    try:
+        return client.read()
+    except TimeoutError:
+        return "(no reply)"
+    except ConnectionError:
+        return "(closed)"
+
+
+def _shown(reply: Reply | str) -> str:
+    if isinstance(reply, str):
+        return reply
+    nulls = reply.value is None or reply.value is NULL_ARRAY or isinstance(reply.value, Set)
+    return printed(reply.value) + (f"   {reply.raw!r}" if nulls else "")
+
+
+# --- Cutting down ----------------------------------------------------------------------------------------------------
+
+
+def shrunk(pair: Pair, difference: Difference, budget_s: float = SHRINK_S) -> Difference:
+    """The shortest stream found that still shows a difference: chunks are taken apart and left out while it stays."""
+    deadline = time.monotonic() + budget_s
+    best = difference
+
+    def fails(chunks: list[Chunk]) -> bool:
+        nonlocal best
+        if time.monotonic() > deadline:
+            return False
+        try:
+            found = pair.play(chunks)
+        except Unsupported:
+            return False
+        if found is not None:
+            best = found
+        return found is not None
+
+    if not fails(difference.chunks):
+        difference.again = False
+        return difference
+    fails([(client, [argv]) for client, chunk in difference.chunks for argv in chunk])
+    size = max(1, len(best.chunks) // 2)
+    while size:
+        at = 0
+        before = len(best.chunks)
+        while at < len(best.chunks):
+            if not fails(best.chunks[:at] + best.chunks[at + size :]):
+                at += size
+        if size == 1 and len(best.chunks) == before:
+            break
+        size = max(1, size // 2)
+        if time.monotonic() > deadline:
+            break
+    return best
+
+
+# --- At the command line ---------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Tally:
+    commands: int = 0
+    episodes: int = 0
+    unsupported: int = 0
+    unrepeated: int = 0
+    difference: Difference | None = None
+
+    def __str__(self) -> str:
+        cut = f", {self.unsupported} cut short by CROSSSHARD" if self.unsupported else ""
+        once = f", {self.unrepeated} difference that did not show again" if self.unrepeated else ""
+        return f"{self.commands} commands in {self.episodes} episodes{cut}{once}"
+
+
+def compare(pair: Pair, family: str, commands: int, seed: int) -> Tally:
+    """Plays that many commands of the family, up to the first difference, which is cut down."""
+    tally = Tally()
+    lines = pair.known(usages(family))
+    while lines and tally.commands < commands:
+        random = Random(f"{family} {seed} {tally.episodes}")
+        size = min(EPISODE, commands - tally.commands)
+        tally.episodes += 1
+        tally.commands += size
+        try:
+            difference = pair.play(_episode(lines, random), size)
+        except Unsupported:
+            tally.unsupported += 1
+            continue
+        if difference:
+            difference = shrunk(pair, difference)
+            if difference.again or tally.unrepeated:  # Once may be the clock; twice is not.
+                tally.difference = difference
+                break
+            tally.unrepeated += 1
+    pair.close()
+    return tally
+
+
+def _episode(lines: Sequence[Usage], random: Random) -> Iterator[Chunk]:
+    yield from opening(random)
+    yield from stream(lines, random)
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.differential", description=str(__doc__).split("\n")[0])
+    parser.add_argument("--family", choices=sorted(FAMILIES), action="append", help="default: all")
+    parser.add_argument("--commands", type=int, default=20_000, help="per family")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--shards", type=int, default=1)
+    parser.add_argument("--address", help="HOST:PORT of the server to test, instead of a Shardis of its own")
+    parser.add_argument("--strict", action="store_true", help="a CROSSSHARD reply is a difference too")
+    options = parser.parse_args(arguments)
+    failed = False
+    with ExitStack() as stack:
+        reference = stack.enter_context(Reference())
+        if options.address:
+            host, _, port = options.address.rpartition(":")
+            address = (host, int(port))
+        else:
+            address = stack.enter_context(Shardis(options.shards)).address
+        pair = Pair(address, reference.address, options.strict)
+        for family in options.family or FAMILIES:
+            started = time.monotonic()
+            tally = compare(pair, family, options.commands, options.seed)
+            print(f"{family}: {tally}, {time.monotonic() - started:.1f} s, seed {options.seed}")
+            if tally.difference:
+                failed = True
+                print(tally.difference)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""How rate and cost change with the number of shards: `python -m tests.scaling --help`."""

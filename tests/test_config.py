@@ -1,0 +1,488 @@
+"""redis.conf's syntax, CONFIG GET, SET and REWRITE; what Valkey says is asked, not remembered."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from common.config import DEFAULTS, Config, ConfigError
+from common.config_file import INCLUDE_DEPTH_MAX, represented, words_of
+from common.directives import BY_NAME, DIRECTIVES
+from common.errors import RedisError, SyntaxFault
+from tests.reference import Reference, reference_binary
+from tests.resp_client import Client, Error, Status
+
+OURS = {"shards", "hash-tags", "rundir"}
+OTHER_DEFAULTS = {"appendonly", "save", "syslog-ident", "dir"}  # Where we mean otherwise.
+WHAT_THE_FIXTURE_SETS = {"port", "bind", "enable-debug-command"}
+FIXED_HERE = {"port", "bind"}  # Valkey's CONFIG SET can move them; here the sockets stay.
+TAKEN_AS_IT_IS = {  # Directives without effect here, whose text Valkey looks at more closely.
+    *("tls-port", "tls-cluster", "tls-replication", "locale-collate", "proc-title-template"),
+    *("cluster-announce-ip", "cluster-announce-hostname", "cluster-announce-human-nodename"),
+}
+GONE_FROM_VALKEY = {"io-threads-do-reads", "dynamic-hz", "sanitize-dump-payload"}  # Old redis.conf files have them.
+
+
+def config_of(text: str, *argv: str) -> Config:
+    return Config.from_arguments(["shardis.conf", *argv], lambda path: text)
+
+
+def refusal(config: Config, *pairs: tuple[str, str]) -> str:
+    with pytest.raises(RedisError) as caught:
+        config.set(pairs)
+    return str(caught.value)
+
+
+@pytest.fixture
+def valkey() -> Iterator[Client]:
+    """A Valkey of this test's own, for it is changed in ways that other tests would feel."""
+    with Reference() as server, server.connect() as client:
+        yield client
+
+
+class TestAgainstTheReference:
+    def test_names_and_defaults(self, reference_client: Client) -> None:
+        flat = [word.decode() for word in reference_client.call("CONFIG", "GET", "*")]
+        theirs = dict(zip(flat[::2], flat[1::2], strict=True))
+        config = Config()
+        ours = config.get(["*"])
+        same = ours.keys() - OURS - OTHER_DEFAULTS - WHAT_THE_FIXTURE_SETS - GONE_FROM_VALKEY
+        assert {name: ours[name] for name in same} == {name: theirs[name] for name in same}
+        # They have some that we don't, but no Redis has.
+        assert not [name for name in theirs if name not in ours and name in redis_conf_names()]
+
+    def test_each_refusal(self, valkey: Client) -> None:
+        """For each directive: a wrong value, an empty one, one too low, one too high, in the same words."""
+        config = Config()
+        wrong = [
+            "@bad@",
+            "",
+            "-99999999999999",
+            "99999999999999999999",
+            "18446744073709551615",
+            " 5",
+            "+5",
+            "1.5",
+            "-1",
+        ]
+        differing = []
+        for directive in DIRECTIVES:
+            if directive.own or directive.name in OURS | FIXED_HERE | GONE_FROM_VALKEY | TAKEN_AS_IT_IS:
+                continue
+            for name in (directive.name, *directive.aliases):
+                for text in wrong:
+                    theirs = valkey.call("CONFIG", "SET", name, text)
+                    try:
+                        config.set([(name, text)])
+                        ours: bytes = Status(b"OK")
+                    except RedisError as error:
+                        ours = Error(str(error).encode())
+                    if ours != theirs:
+                        differing.append((name, text, ours, theirs))
+        assert not differing
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            "foo 1",
+            "FOO 1",
+            "maxmemory 1gb foo 3",
+            "maxmemory 1gb hz a foo 3",
+            "maxmemory 1gb hz a databases 3",
+            "databases 3 foo 1",
+            "maxmemory 1gb maxmemory 2gb",
+            "Hz 1 HZ 2",
+            "Databases 1",
+            "HZ a",
+            "dir /tmp",
+            "a b c",
+            "maxmemory-policy allkeys-lru maxmemory zz",
+            "maxmemory-clients 101%",
+            "maxmemory-clients -5%",
+            "slowlog-max-len 1 commandlog-slow-execution-max-len 2",
+        ],
+    )
+    def test_set_refuses_in_the_same_words(self, valkey: Client, words: str) -> None:
+        argv = words.split()
+        config = Config()
+        theirs = valkey.call("CONFIG", "SET", *argv)
+        try:
+            config.set_arguments([word.encode() for word in argv])
+            ours: bytes = Status(b"OK")
+        except RedisError as error:
+            ours = Error(str(error).encode())
+        assert ours == theirs
+        untouched = ["maxmemory", "hz", "maxmemory-policy", "slowlog-max-len"]
+        flat = [word.decode() for word in valkey.call("CONFIG", "GET", *untouched)]
+        assert config.get(untouched) == dict(zip(flat[::2], flat[1::2], strict=True))
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            *[("hz", text) for text in ("0", "1", "500", "501", "10")],
+            *[("maxmemory", text) for text in ("1gb", "1G", "5k", "5kb", "5B", "010", "", "0", "2m", "3mb", "7b")],
+            *[("maxmemory-clients", text) for text in ("5%", "0%", "100%", "1mb")],
+            *[("maxmemory-policy", text) for text in ("allkeys-LRU", "volatile-ttl", "noeviction")],
+            *[("save", text) for text in ("900 1", "900 1 30 2", "", "1", "1 a", "  900 1", "0 1", "1 -1", "1 0")],
+            *[
+                ("notify-keyspace-events", text)
+                for text in ("KEA", "Elg", "KEAmn", "g", "ndmtexzhsl$gEK", "nK", "ntK", "KEAx", "KEA%", "", "Km")
+            ],
+            *[
+                ("client-output-buffer-limit", text)
+                for text in (
+                    "normal 1 2 3",
+                    "slave 1mb 2kb 3 pubsub 1 2 3",
+                    "replica 5 5 5",
+                    "NORMAL 7 7 7",
+                    "normal 1 2",
+                    "foo 1 2 3",
+                    "normal a 2 3",
+                    "normal 1 2 a",
+                    "master 1 2 3",
+                )
+            ],
+            *[
+                ("latency-tracking-info-percentiles", text)
+                for text in ("50 99.9 10.1234567", "", "0", "100", "100.1", "-1", "abc", "1 5a", "1e1", "0x10")
+            ],
+            *[("shutdown-on-sigterm", text) for text in ("now save", "save save", "DEFAULT", "save default", "x", "")],
+            *[("oom-score-adj-values", text) for text in ("1 2", "1 2 3", "1 2 a", "1 2 3000")],
+            *[("loglevel", text) for text in ("debug", "nothing", "Notice", "x")],
+            *[("appendonly", text) for text in ("YES", "no", " yes")],
+            *[("lua-time-limit", text) for text in ("5", "-1")],
+        ],
+    )
+    def test_value(self, valkey_shared: Client, name: str, text: str) -> None:
+        config = Config()
+        for reset in ("normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",):
+            valkey_shared.call("CONFIG", "SET", "client-output-buffer-limit", reset)
+        before = valkey_shared.call("CONFIG", "GET", name)[1].decode()
+        config.set([(name, before)])
+        theirs = valkey_shared.call("CONFIG", "SET", name, text)
+        if isinstance(theirs, Error):
+            assert refusal(config, (name, text)).encode() == bytes(theirs)
+        else:
+            config.set([(name, text)])
+        assert config.get([name]) == {name: valkey_shared.call("CONFIG", "GET", name)[1].decode()}
+
+    @pytest.mark.parametrize(
+        "patterns", ["max*", "*slower*", "MaxMemory", "SLOWLOG-max-len", "h[az]*", "nothing", "???"]
+    )
+    def test_patterns(self, reference_client: Client, patterns: str) -> None:
+        flat = [word.decode() for word in reference_client.call("CONFIG", "GET", *patterns.split())]
+        theirs = set(flat[::2]) - {"max-new-tls-connections-per-cycle", "hash-seed"}
+        ours = set(Config().get(patterns.split())) - {"hash-tags", "hash-seed", "index"}
+        assert ours == theirs
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "port abc",
+            "port",
+            "port 1 2",
+            "maxmemory 5x",
+            "appendonly maybe",
+            "save 1",
+            "appendfsync never",
+            "databases 0",
+            "loglevel foo",
+            "hz 9999999999999999999999",
+            "dbfilename a/b",
+            "notify-keyspace-events %",
+            "client-output-buffer-limit x 1 2 3",
+            "port 70000",
+            "hz 5 6",
+        ],
+    )
+    def test_file(self, tmp_path: Path, line: str) -> None:
+        """The same fault in a file: the reference's last line is how ours ends."""
+        path = tmp_path / "valkey.conf"
+        path.write_text(f"\n{line}\n")
+        result = subprocess.run([reference_binary(), path], capture_output=True, text=True, cwd=tmp_path, timeout=10)
+        said = (result.stdout + result.stderr).strip().splitlines()[-1]
+        with pytest.raises(ConfigError) as caught:
+            Config.from_arguments([str(path)])
+        assert str(caught.value) == f"{path}:2: {line}: {said}"
+
+
+def redis_conf_names() -> set[str]:
+    """What redis-server 7 knows, where it is installed."""
+    try:
+        found = subprocess.run(["strings", "/usr/bin/redis-server"], capture_output=True, text=True).stdout.split()
+    except OSError:
+        return set()
+    return set(found) - {"rdma-port"}
+
+
+@pytest.fixture(scope="module")
+def valkey_shared() -> Iterator[Client]:
+    with Reference() as server, server.connect() as client:
+        yield client
+
+
+class TestArguments:
+    def test_typed_values(self) -> None:
+        config = Config.from_arguments(
+            ["--port", "7000", "--maxmemory", "1gb", "--appendonly", "no", "--hash-tags", "no"]
+        )
+        assert (config["port"], config["maxmemory"]) == (7000, 2**30)
+        assert config["appendonly"] is False and config.values["hash-tags"] is False
+
+    def test_any_name_of_a_directive(self) -> None:
+        config = Config.from_arguments(["--slowlog-log-slower-than", "-1", "--hash-max-ziplist-entries", "7"])
+        assert config["commandlog-execution-slower-than"] == config["slowlog-log-slower-than"] == -1
+        assert config.values["hash-max-listpack-entries"] == 7
+
+    @pytest.mark.parametrize(
+        ("argv", "name", "value"),
+        [
+            (["--save", ""], "save", []),
+            (["--save", "--port", "1"], "save", []),
+            (["--save"], "save", []),
+            (["--save", "900", "1", "300", "10"], "save", [[900, 1], [300, 10]]),
+            (["--save", "900 1", "--save", "300 10"], "save", [[900, 1], [300, 10]]),
+            (["--save", "900 1", "--save", ""], "save", []),
+            (["--bind", "127.0.0.1", "::1", "--port", "1"], "bind", "127.0.0.1 ::1"),
+            (["--port 7", "--hz", "9"], "port", 7),
+            (["--PORT", "7"], "port", 7),
+            (["--requirepass", "--really"], "requirepass", "--really"),
+            (["--requirepass", "pass word"], "requirepass", "pass word"),
+            (["--port", "1", "--port", "2"], "port", 2),
+            (["--index", "3"], "index", 3),
+        ],
+    )
+    def test_values(self, argv: list[str], name: str, value: object) -> None:
+        assert Config.from_arguments(argv)[name] == value
+
+    @pytest.mark.parametrize(
+        ("argv", "said"),
+        [
+            (["--port", "abc"], "--port: abc: argument couldn't be parsed into an integer"),
+            (["--port"], "--port: port: wrong number of arguments"),
+            (["--port", "--hz", "5"], "--port: --hz 5: wrong number of arguments"),
+            (["--prot", "1"], "--prot: unknown directive 'prot', did you mean 'port'?"),
+            (["--qqqqqq", "1"], "--qqqqqq: unknown directive 'qqqqqq'"),
+            (["--port", "1", "--", "x"], "unexpected argument '--': options are written --name value"),
+            (["-p", "1"], "can't read -p: No such file or directory"),
+            (["nothing.conf"], "can't read nothing.conf: No such file or directory"),
+            (["--cluster-enabled", "yes"], "--cluster-enabled: yes: cluster mode is not supported by Shardis"),
+            (["--rename-command", "a", "b"], "--rename-command: 'rename-command' is not supported by Shardis"),
+            (["--requirepass", "a", "b"], "--requirepass: requirepass: wrong number of arguments"),
+        ],
+    )
+    def test_refuses(self, argv: list[str], said: str) -> None:
+        with pytest.raises(ConfigError) as caught:
+            Config.from_arguments(argv)
+        assert str(caught.value) == said
+
+    def test_command_line_after_file(self) -> None:
+        assert config_of("port 1\nhz 20\n", "--port", "2")["port"] == 2
+        assert config_of("port 1\nhz 20\n", "--port", "2")["hz"] == 20
+
+    def test_what_depends_on_the_machine(self) -> None:
+        config = Config.from_arguments(["--dir", "/data"])
+        assert config["shards"] >= 1 and config["rundir"] == "/data/run"
+        assert Config.from_arguments(["--dir", "/data", "--rundir", "/r"])["rundir"] == "/r"
+        assert Config.from_arguments([])["dir"] == str(Path.cwd())
+        assert Config.from_arguments(["--dir", "/data", "--logfile", "a.log"]).path("logfile") == "/data/a.log"
+        assert Config().path("logfile") == ""
+
+    def test_without_effect(self) -> None:
+        config = config_of("activedefrag yes\nport 5\nrdbcompression yes\n")
+        assert config.without_effect() == ["activedefrag"]
+
+
+class TestFile:
+    def test_comments_and_blanks(self) -> None:
+        config = config_of('# port 1\n\n  \t\n\tport   7 \n  # x\nrequirepass "a # b"\r\n')
+        assert (config["port"], config["requirepass"]) == (7, "a # b")
+
+    def test_lines_of_one_directive_add_up_where_redis_adds(self) -> None:
+        config = config_of("save 900 1\nsave 300 10\nclient-output-buffer-limit normal 1 2 3\nport 1\nport 2\n")
+        assert config["save"] == [[900, 1], [300, 10]]
+        assert config["client-output-buffer-limit"]["normal"] == [1, 2, 3]
+        assert config["client-output-buffer-limit"]["pubsub"][0] == 32 * 2**20
+        assert config["port"] == 2
+
+    def test_names_the_line(self) -> None:
+        with pytest.raises(ConfigError, match=re.escape("shardis.conf:3: port x: argument couldn't be parsed")):
+            config_of("# one\n\nport x\n")
+        with pytest.raises(ConfigError, match="shardis.conf:1: unbalanced quotes"):
+            config_of('port "1\n')
+
+    def test_never_shows_a_secret(self) -> None:
+        with pytest.raises(ConfigError) as caught:
+            config_of("requirepass hush hush\n")
+        assert "hush" not in str(caught.value)
+
+    def test_include(self) -> None:
+        files = {"a.conf": "port 1\ninclude b.conf\nhz 30\n", "b.conf": "port 2\nhz 20\n"}
+        config = Config.from_arguments(["a.conf"], files.__getitem__)
+        assert (config["port"], config["hz"]) == (2, 30)
+
+    def test_include_says_where(self) -> None:
+        def read(path: str) -> str:
+            if path == "a.conf":
+                return "\ninclude b.conf\n"
+            raise FileNotFoundError(2, "No such file or directory")
+
+        with pytest.raises(ConfigError) as caught:
+            Config.from_arguments(["a.conf"], read)
+        assert str(caught.value) == "a.conf:2: can't read b.conf: No such file or directory"
+
+    @pytest.mark.parametrize("depth", [INCLUDE_DEPTH_MAX, INCLUDE_DEPTH_MAX + 1])
+    def test_include_ends(self, depth: int) -> None:
+        def read(path: str) -> str:
+            return "port 7" if int(path) == depth else f"include {int(path) + 1}"
+
+        if depth > INCLUDE_DEPTH_MAX:
+            with pytest.raises(ConfigError, match="deep"):
+                Config.from_arguments(["0"], read)
+        else:
+            assert Config.from_arguments(["0"], read)["port"] == 7
+
+    @pytest.mark.parametrize(
+        ("line", "words"),
+        [
+            ("", []),
+            ("a b", ["a", "b"]),
+            ("  a\t b ", ["a", "b"]),
+            ('a ""', ["a", ""]),
+            ("a ''", ["a", ""]),
+            ('a "b c"', ["a", "b c"]),
+            (r'a "\n\x41\"\\\q"', ["a", '\nA"\\q']),
+            (r'a "\xc3\xa9"', ["a", "é"]),
+            (r'a "\xff"', ["a", "\udcff"]),
+            (r"a 'it\'s \n'", ["a", r"it's \n"]),
+            ('a "b', None),
+            ("a 'b", None),
+            ('a "b"c', None),
+            ('a b"c"', ["a", "bc"]),
+        ],
+    )
+    def test_words(self, line: str, words: list[str] | None) -> None:
+        assert words_of(line) == words
+
+    @pytest.mark.parametrize(
+        "word", ["", "a", "a b", 'a"b', "a\\b", "\n\r\t\a\b\x00\x7f", "é", "\udcff", "'", "#x", "it's"]
+    )
+    def test_represented_reads_back(self, word: str) -> None:
+        assert words_of(f"name {represented(word)}") == ["name", word]
+
+
+class TestSet:
+    def test_gives_what_changed(self) -> None:
+        config = Config()
+        values = config.values
+        assert config.set([("hz", "20"), ("maxmemory", "0"), ("hash-max-ziplist-entries", "9")]) == {
+            "hz": 20,
+            "hash-max-listpack-entries": 9,
+        }
+        assert values["hz"] == 20 and config.values is values
+        assert config.changed_at_run_time() == {"hash-max-listpack-entries": 9, "hz": 20, "maxmemory": 0}
+
+    def test_all_or_nothing(self) -> None:
+        config = Config()
+        refusal(config, ("hz", "20"), ("maxmemory", "x"))
+        assert config["hz"] == 10 and not config.changed_at_run_time()
+
+    def test_another_process_takes_it_over(self) -> None:
+        router, shard = Config(), Config()
+        shard.update(router.set([("client-output-buffer-limit", "normal 1 2 3"), ("save", "5 5")]))
+        assert shard.values == router.values
+
+    def test_odd_number_of_words(self) -> None:
+        with pytest.raises(SyntaxFault):
+            Config().set_arguments([b"hz", b"1", b"port"])
+
+    @pytest.mark.parametrize("name", sorted(directive.name for directive in DIRECTIVES if directive.own))
+    def test_what_belongs_to_the_process_is_not_shown(self, name: str) -> None:
+        assert refusal(Config(), (name, "1")) == f"ERR Unknown option or number of arguments for CONFIG SET - '{name}'"
+        assert Config().get([name, name[:3] + "*"]).get(name) is None
+
+
+class TestHandingOn:
+    CASES = (
+        [],
+        ["--port", "7000", "--save", ""],
+        ["--save", "900 1 30 2", "--bind", "127.0.0.1 ::1", "--shards", "3", "--dir", "/a b"],
+        ["--client-output-buffer-limit", "normal 1kb 2 3", "--latency-tracking-info-percentiles", ""],
+        ["--notify-keyspace-events", "KEAn", "--maxmemory-clients", "5%", "--unixsocketperm", "770"],
+        ["--logfile", 'a"b\\c\n', "--latency-tracking-info-percentiles", "1 99.999"],
+    )
+
+    @pytest.mark.parametrize("argv", CASES)
+    def test_arguments_read_back(self, argv: list[str]) -> None:
+        config = Config.from_arguments(argv)
+        assert Config.from_arguments(config.arguments()).values == config.values
+
+    @pytest.mark.parametrize("argv", [*CASES, ["--requirepass", 'a b"\\\n\udcff']])
+    def test_text_reads_back(self, argv: list[str]) -> None:
+        config = Config.from_arguments(argv)
+        assert config_of(config.text()).values == config.values
+
+    def test_no_secret_among_arguments(self) -> None:
+        assert "hush" not in " ".join(Config.from_arguments(["--requirepass", "hush"]).arguments())
+
+    def test_the_children_know_the_file(self) -> None:
+        config = config_of("port 1\n")
+        child = Config.from_arguments(["/run/shardis.conf"], lambda path: config.text())
+        assert child.file == config.file == str(Path.cwd() / "shardis.conf")
+
+
+class TestRewrite:
+    OLD = "# mine\nport 7000\n\nhz 10\n# memory\nmaxmemory 1gb\nsave 900 1\nsave 300 10\nhash-max-ziplist-entries 512\n"
+
+    def test_nothing_changed(self) -> None:
+        assert config_of(self.OLD).rewrite(self.OLD) == self.OLD
+
+    def test_keeps_comments_and_order(self) -> None:
+        config = config_of(self.OLD, "--tcp-backlog", "5")
+        config.set([("maxmemory", "2gb"), ("save", ""), ("hash-max-listpack-entries", "9"), ("timeout", "5")])
+        config.set([("requirepass", 'a b"'), ("notify-keyspace-events", "KEA")])
+        assert config.rewrite(self.OLD) == (
+            "# mine\nport 7000\n\nhz 10\n# memory\nmaxmemory 2147483648\n"
+            'save ""\nhash-max-listpack-entries 9\n\n# Generated by CONFIG REWRITE\n'
+            'tcp-backlog 5\ntimeout 5\nrequirepass "a b\\""\nnotify-keyspace-events AKE\n'
+        )
+
+    def test_twice_is_once(self) -> None:
+        config = config_of(self.OLD)
+        config.set([("timeout", "5")])
+        once = config.rewrite(self.OLD)
+        assert config.rewrite(once) == once
+        config.set([("hz", "11"), ("loglevel", "debug")])
+        assert config.rewrite(once) == once.replace("hz 10", "hz 11") + "loglevel debug\n"
+
+    def test_a_password_taken_back_leaves_the_file(self) -> None:
+        config = config_of("requirepass x\nport 1\n")
+        config.set([("requirepass", "")])
+        assert config.rewrite("requirepass x\nport 1\n") == "port 1\n"
+
+    def test_what_was_worked_out_is_not_written(self) -> None:
+        assert config_of("shards 0\ndir .\n").rewrite("shards 0\ndir .\n") == "shards 0\ndir .\n"
+        assert config_of("").rewrite("") == ""
+
+    def test_reads_back_the_same(self) -> None:
+        config = config_of(self.OLD)
+        config.set([("client-output-buffer-limit", "pubsub 1mb 2 3"), ("latency-tracking-info-percentiles", "")])
+        again = config_of(config.rewrite(self.OLD))
+        assert again.values == config.values
+
+    def test_unknown_lines_stay(self) -> None:
+        text = "include other.conf\nport 7000\n"
+        config = config_of("port 7000\n")
+        assert config.rewrite(text) == text
+
+
+class TestTable:
+    def test_names_are_unique(self) -> None:
+        assert len(BY_NAME) == sum(1 + len(directive.aliases) for directive in DIRECTIVES)
+
+    @pytest.mark.parametrize("directive", DIRECTIVES, ids=lambda directive: directive.name)
+    def test_what_is_shown_reads_back(self, directive: object) -> None:
+        kind, value = directive.kind, DEFAULTS[directive.name]  # type: ignore[attr-defined]
+        assert kind.parse(kind.written(value)) == value

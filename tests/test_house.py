@@ -1,0 +1,269 @@
+"""The house rules that a linter cannot know, said to the code.
+
+Each test reads the tree and names every place that breaks its rule. Where a rule has exceptions they stand in a table
+here, each with its reason: an exception that nothing needs any more is a failure too.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests import transcript
+from tests.transcript import SESSIONS
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("common", "router", "shard", "deploy")
+
+LINES_MAX = 500
+"""Hard; about 400 is meant."""
+FUNCTION_LINES_MAX = 60
+
+MAY_IMPORT = {
+    "common": {"common"},
+    "router": {"router", "common"},
+    "shard": {"shard", "common"},
+    "deploy": {"deploy", "common"},
+}
+
+LAYERS = (
+    {"shard.values"},
+    {"shard.keyspace", "shard.slots", "shard.expiry", "shard.idle"},
+    {"shard.commands"},
+    {"shard.execute"},
+    {"shard.control"},
+    {"shard.server", "shard.__main__"},
+)
+"""Inside a shard: each imports only from its own layer and those before it."""
+
+OUTSIDE_WORLD = {
+    "asyncio",
+    "uvloop",
+    "socket",
+    "select",
+    "selectors",
+    "ssl",
+    "subprocess",
+    "threading",
+    "time",
+    "datetime",
+}
+OUTSIDE_WORLD |= {"os", "pathlib", "shutil", "tempfile", "fcntl", "resource", "signal"}
+
+AT_THE_RIM = {
+    "router/__main__.py": "the design's",
+    "router/server.py": "the design's",
+    "router/session.py": "the design's",
+    "router/link.py": "the design's",
+    "shard/__main__.py": "the design's",
+    "shard/server.py": "the design's",
+    "shard/aof.py": "the design's",
+    "shard/log_syncer.py": "a part of aof.py: the thread that waits for fsync",
+    "common/__init__.py": "one look at the environment, when it is imported",
+    "common/config.py": "puts paths together and counts cores, before anything runs",
+    "common/config_file.py": "reads the file that the command line names, before anything runs",
+    "common/log.py": "a line of the log begins with the time",
+}
+"""The files of router, shard and common that may touch sockets, files or a clock, and why."""
+
+LONG_FUNCTIONS = {
+    "common/requests.py _scan_marks": "the one loop of the parser, which runs per byte: a call inside would cost more",
+}
+"""Functions over the limit, and why they are not cut."""
+
+NO_TEST_FILE: dict[str, str] = {}
+"""Modules without a test file of their own: the file that covers them, which must exist."""
+
+FORBIDDEN_WORDS = re.compile(r"\bTODO\b|\bFIXME\b|\bXXX\b|\bHACK\b|\b[Ii]ssue ?#?\d|\b[Ii]ssue #|\bpull request\b")
+FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "misc", "stuff"}
+
+
+def modules(*packages: str) -> list[Path]:
+    return [path for package in packages or PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), str(path))
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and full name of all that is imported when the program runs."""
+    tree = tree_of(path)
+    checked_only = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for statement in node.body
+        for inner in ast.walk(statement)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        if id(node) not in checked_only:
+            yield from ((node.lineno, name) for name in names)
+
+
+def test_packages_import_only_what_is_below_them() -> None:
+    broken = [
+        f"{name_of(path)}:{line} imports {name}"
+        for package, allowed in MAY_IMPORT.items()
+        for path in modules(package)
+        for line, name in imports(path)
+        if name.split(".")[0] in {*PACKAGES, "tests"} - allowed
+    ]
+    assert not broken, "\n".join(broken)
+
+
+def test_layers_of_a_shard() -> None:
+    broken = []
+    for path in modules("shard"):
+        mine = _layer(name_of(path).removesuffix(".py").replace("/", "."))
+        for line, name in imports(path):
+            theirs = _layer(name)
+            if mine is not None and theirs is not None and theirs > mine:
+                broken.append(f"{name_of(path)}:{line} imports {name}, which is above it")
+    assert not broken, "\n".join(broken)
+
+
+def _layer(module: str) -> int | None:
+    for number, layer in enumerate(LAYERS):
+        if any(module == name or module.startswith(name + ".") for name in layer):
+            return number
+    return None
+
+
+def test_only_the_rim_touches_the_world() -> None:
+    broken = []
+    touching = set()
+    for path in modules("common", "router", "shard"):
+        found = [f"{line} imports {name}" for line, name in imports(path) if name.split(".")[0] in OUTSIDE_WORLD]
+        found += [
+            f"{node.lineno} calls open"
+            for node in ast.walk(tree_of(path))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "open"
+        ]
+        if found:
+            touching.add(name_of(path))
+        if name_of(path) not in AT_THE_RIM:
+            broken += [f"{name_of(path)}:{place}" for place in found]
+    assert not broken, "\n".join(broken)
+    idle = sorted(name for name in AT_THE_RIM.keys() - touching if (ROOT / name).is_file())
+    assert not idle, f"no longer at the rim, take them out of the table: {idle}"
+
+
+def test_files_are_short() -> None:
+    lengths = {name_of(path): len(path.read_text().splitlines()) for path in modules(*PACKAGES, "tests")}
+    assert not (long := {name: count for name, count in lengths.items() if count > LINES_MAX}), long
+
+
+def test_functions_are_short() -> None:
+    long = [
+        f"{name_of(path)}:{node.lineno}: {node.name} has {(node.end_lineno or 0) - node.lineno + 1} lines"
+        for path in modules()
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (node.end_lineno or 0) - node.lineno >= FUNCTION_LINES_MAX
+        and f"{name_of(path)} {node.name}" not in LONG_FUNCTIONS
+    ]
+    assert not long, "\n".join(long)
+
+
+def test_files_begin_with_what_they_are() -> None:
+    silent = [
+        name_of(path)
+        for path in modules(*PACKAGES, "tests")
+        if path.read_text().strip() and not ast.get_docstring(tree_of(path))
+    ]
+    assert not silent, silent
+
+
+def test_files_are_named_after_a_noun() -> None:
+    badly = [name_of(path) for path in modules(*PACKAGES, "tests") if path.stem in FORBIDDEN_NAMES]
+    assert not badly, badly
+
+
+def test_no_file_speaks_of_unfinished_business() -> None:
+    files = [path for path in modules(*PACKAGES, "tests") if path != Path(__file__)]
+    files += [*SESSIONS.rglob("*.session"), *ROOT.glob("*.md"), *ROOT.glob("*.toml")]
+    found = [
+        f"{name_of(path)}:{number}: {line.strip()}"
+        for path in files
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if FORBIDDEN_WORDS.search(line)
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_no_error_is_swallowed() -> None:
+    swallowed = [
+        f"{name_of(path)}:{node.lineno}"
+        for path in modules()
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.ExceptHandler)
+        and (node.type is None or ast.unparse(node.type) in ("Exception", "BaseException"))
+        and all(isinstance(statement, ast.Pass | ast.Continue) for statement in node.body)
+    ]
+    assert not swallowed, swallowed
+
+
+def test_nobody_prints() -> None:
+    printing = [
+        f"{name_of(path)}:{node.lineno}"
+        for path in modules("common", "router", "shard")
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+        if path.stem != "__main__"
+    ]
+    assert not printing, printing
+
+
+def _tested_modules() -> list[Path]:
+    """Those with code, but for commands, whose tests are transcripts, and the few lines of a __main__."""
+    return [
+        path
+        for path in modules()
+        if path.stem not in ("__init__", "__main__") and path.parent.name != "commands" and path.read_text().strip()
+    ]
+
+
+def test_each_module_has_a_test_file() -> None:
+    missing = []
+    for path in _tested_modules():
+        own = [ROOT / "tests" / f"test_{path.stem}.py", ROOT / "tests" / f"test_{path.parent.name}_{path.stem}.py"]
+        covered = NO_TEST_FILE.get(name_of(path))
+        if any(file.is_file() for file in own):
+            assert not covered, f"{name_of(path)} has a test file now: take it out of NO_TEST_FILE"
+        elif not covered or not (ROOT / covered).exists():
+            missing.append(name_of(path))
+    assert not missing, f"{len(missing)} modules without a test file, or a word in NO_TEST_FILE: {', '.join(missing)}"
+
+
+def test_each_command_has_a_transcript() -> None:
+    """A command's behaviour is a transcript. Subcommands count each for themselves."""
+    used: set[bytes] = set()
+    for path in SESSIONS.rglob("*.session"):
+        used |= transcript.read(path).calls()
+    missing = sorted(name for name in _declared() if name.upper().replace("|", " ").encode() not in used)
+    assert not missing, f"{len(missing)} commands in no transcript: {', '.join(missing)}"
+
+
+def _declared() -> set[str]:
+    """The commands of both tables, without those that only contain others."""
+    import importlib
+    import pkgutil
+
+    names: set[str] = set()
+    for package in ("router.commands", "shard.commands"):
+        for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+            importlib.import_module(f"{package}.{module.name}")
+        table = importlib.import_module(f"{package}.table").TABLE
+        names |= {command.name for command in table.each() if command.handler is not None}
+    return names

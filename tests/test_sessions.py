@@ -1,0 +1,109 @@
+"""Every transcript of tests/sessions on every kind of server.
+
+One thread a target runs all its files, one after the other, while the tests wait for their own: what a transcript waits
+for (the clock, an expiry) costs the time of the slowest target and not the sum of all. `TARGETS="reference shardis-3"`
+in the environment runs those only.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import transcript
+from tests.targets import ServerTarget, Target, open_target
+from tests.transcript import SESSIONS, BadTranscript
+
+ALL_TARGETS = ("reference", "shardis-1", "shardis-2", "shardis-3", "shardis-7", "shardis-3-no-tags", "shard")
+TARGETS = tuple(os.environ.get("TARGETS", "").split()) or ALL_TARGETS
+
+
+class Worker:
+    """A target and the thread that runs transcripts on it. The target is started when its first file comes."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self.stack = ExitStack()
+        self.target: Target | None = None
+
+    def submit(self, path: Path) -> "Future[str]":
+        return self.thread.submit(self._run, path)
+
+    def _run(self, path: Path) -> str:
+        """What went wrong, with what the server logged meanwhile; an empty text if nothing did.  Raises Skipped."""
+        if self.name == "shard":
+            skip_without_router(path)
+        if self.target is None:
+            self.target = self.stack.enter_context(open_target(self.name))
+        server = self.target.server if isinstance(self.target, ServerTarget) else None
+        logged_before = server.log_size_bytes() if server else 0
+        failures = transcript.run(transcript.read(path), self.target)
+        if not failures:
+            return ""
+        log = server.log(since_byte=logged_before) if server else ""
+        return "\n".join([str(failure) for failure in failures] + ([f"log of {self.name}:", log] if log else []))
+
+    def close(self) -> None:
+        self.thread.shutdown(cancel_futures=True)
+        self.stack.close()
+
+
+def skip_without_router(path: Path) -> None:
+    """A shard alone has no MULTI, no SUBSCRIBE and no protocol."""
+    from tests import bare_shard  # Not at the head: it imports the shard, and the others shall run without.
+
+    session = transcript.read(path)
+    missing = sorted(bare_shard.misses(session.commands()))
+    if missing or session.speaks_raw():
+        pytest.skip(f"not for a bare shard: {b' '.join(missing).decode() or 'raw bytes'}")
+
+
+@pytest.fixture(scope="module")
+def outcome_of(request: pytest.FixtureRequest) -> Iterator[Callable[[Path, str], str]]:
+    """Waits for the outcome of one file on one target. All that were selected are under way."""
+    workers = {name: Worker(name) for name in TARGETS}
+    futures: dict[tuple[Path, str], Future[str]] = {}
+
+    def outcome(path: Path, name: str) -> str:
+        if (path, name) not in futures:
+            futures[path, name] = workers[name].submit(path)
+        return futures[path, name].result()
+
+    if "PYTEST_XDIST_WORKER" not in os.environ:  # There the selection is dealt out to several processes.
+        for item in request.session.items:
+            if isinstance(item, pytest.Function) and item.originalname == "test_session":
+                path, name = _parameters(item)
+                futures[path, name] = workers[name].submit(path)
+    yield outcome
+    for worker in workers.values():
+        worker.close()
+
+
+def _parameters(item: pytest.Function) -> tuple[Path, str]:
+    parameters: dict[str, Any] = dict(item.callspec.params)
+    return parameters["path"], parameters["name"]
+
+
+def cases() -> Iterator[object]:
+    for path in sorted(SESSIONS.rglob("*.session")):
+        for name in TARGETS:
+            if _runs_on(path, name):
+                yield pytest.param(path, name, id=f"{path.relative_to(SESSIONS).with_suffix('')}-{name}")
+
+
+def _runs_on(path: Path, name: str) -> bool:
+    try:
+        return transcript.read(path).runs_on(name)
+    except BadTranscript:
+        return name == TARGETS[0]  # Its test says what is bad about it.
+
+
+@pytest.mark.parametrize(("path", "name"), list(cases()))
+def test_session(path: Path, name: str, outcome_of: Callable[[Path, str], str]) -> None:
+    if failures := outcome_of(path, name):
+        pytest.fail(failures, pytrace=False)
