@@ -20,7 +20,7 @@ def extensions() -> list[Extension]:
     found: list[Extension] = cythonize(
         [Extension(".".join(source.with_suffix("").parts), [str(source)]) for source in COMPILED],
         build_dir="build/cython",
-        compiler_directives={"language_level": "3"},
+        compiler_directives={"language_level": "3", "annotation_typing": False},
         quiet=True,
     )
     for extension in found:

@@ -13,7 +13,7 @@ SLOT_BITS = 14
 NUMBER_MAX = 2**64 - 1
 DIGITS_MAX = 20
 
-NUMBER = re.compile(rb"([+-]?)0*(\d+)")
+NUMBER = re.compile(rb"\s*([+-]?)0*(\d+)")
 
 
 def cursor_of(slot: int, part: int) -> int:
@@ -28,13 +28,13 @@ def place_of(cursor: int) -> tuple[int, int]:
 def parse_cursor(word: bytes) -> int:
     """The cursor that a client sent.  Raises RedisError.
 
-    Redis reads it as C's strtoull does, so `+1` and `-07` (counted down from 2**64) are cursors, and what stands behind
-    a zero byte does not matter; only a number that Redis itself would print with a minus sign is none.
+    Redis reads it as C's strtoull does, so ` +1` and `-07` (counted down from 2**64) are cursors, and what stands
+    behind a zero byte does not matter; only a number that Redis itself would print with a minus sign is none.
     """
     found = NUMBER.fullmatch(word.partition(b"\0")[0])
     if found is None or len(found[2]) > DIGITS_MAX:
         raise RedisError("ERR invalid cursor")
     number = int(found[2])
-    if number > NUMBER_MAX or (number and word == b"-%d" % number and number <= NUMBER_MAX >> 1 | 1 << 63):
+    if number > NUMBER_MAX or (0 < number <= 2**63 and word == b"-%d" % number):
         raise RedisError("ERR invalid cursor")
     return -number & NUMBER_MAX if found[1] == b"-" else number

@@ -1,8 +1,8 @@
 """What a directive's value may be: how its text is read, and how CONFIG GET writes it.
 
-`parse` turns the text of redis.conf or CONFIG SET into a value and raises BadValue, whose text is Valkey's. `written` is
-the way back: `parse(written(value)) == value`; `show` is what CONFIG GET answers, mostly the same. Values are made of int, bool, str, list and dict only, so that they can
-travel to the shards as they are.
+`parse` turns the text of redis.conf or CONFIG SET into a value and raises BadValue, whose text is Valkey's. `written`
+is the way back: `parse(written(value)) == value`; `show` is what CONFIG GET answers, mostly the same. Values are made
+of int, float, bool, str, list and dict only, so that they can travel to the shards as they are.
 """
 
 from collections.abc import Callable, Sequence

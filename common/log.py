@@ -1,14 +1,12 @@
 """One line an event: time, process, level, text. Redis's level names over the standard logging.
 
-    logger = logging.getLogger("shardis")               # anywhere
-    set_up(config, "shard 2")                           # once, in a __main__
+Every module has `logger = logging.getLogger("shardis")`; a __main__ calls `set_up(config, "shard 2")` once. Then:
 
     2026-03-01 12:00:00.123 4711 shard 2 notice: loaded 1200 keys in 0.041 s
 """
 
 import logging
 import sys
-import time
 
 from common.config import Config
 
@@ -31,7 +29,7 @@ class OneLine(logging.Formatter):
         self.process = process
 
     def format(self, record: logging.LogRecord) -> str:
-        moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.created))
+        moment = self.formatTime(record, "%Y-%m-%d %H:%M:%S")
         text = record.getMessage().replace("\n", "\\n")
         level = NAMES.get(record.levelno, record.levelname.lower())
         line = f"{moment}.{int(record.msecs):03d} {record.process} {self.process} {level}: {text}"

@@ -2,8 +2,8 @@
 
 - An integer is what Redis itself would print: no plus sign, no leading zero, no space, 64 bits.
 - A double is what C's strtod takes, without spaces, hexadecimal digits and NaN.
-- A long double is what INCRBYFLOAT and HINCRBYFLOAT reckon with: x86's 80 bits, of which 64 are the mantissa. Python has
-  no such type: its values are whole numbers times a power of two here, each result rounded as the processor does.
+- A long double is what INCRBYFLOAT and HINCRBYFLOAT reckon with: x86's 80 bits, of which 64 are the mantissa. Python
+  has no such type: its values are whole numbers times a power of two here, each result rounded as the processor does.
 """
 
 import re
@@ -24,27 +24,26 @@ LONG_DOUBLE_BYTES_MAX = 5 * 1024 - 1
 
 
 def integer(word: bytes | bytearray) -> int:
-    """The 64 bit integer that `word` is.  Raises NotAnInteger."""
-    number = maybe_integer(word)
-    if number is None:
-        raise NotAnInteger()
-    return number
-
-
-def maybe_integer(word: bytes | bytearray) -> int | None:
-    """The 64 bit integer that `word` is, None if it is none.
+    """The 64 bit integer that `word` is.  Raises NotAnInteger.
 
     int() takes more than Redis (b" +1_0 "), but whatever prints as it was written was written as Redis prints it.
     """
-    if len(word) > INTEGER_DIGITS_MAX:
-        return None
+    if len(word) <= INTEGER_DIGITS_MAX:
+        try:
+            number = int(word)
+        except ValueError:
+            raise NotAnInteger() from None
+        if b"%d" % number == word and INTEGER_MIN <= number <= INTEGER_MAX:
+            return number
+    raise NotAnInteger()
+
+
+def maybe_integer(word: bytes | bytearray) -> int | None:
+    """The 64 bit integer that `word` is, None if it is none."""
     try:
-        number = int(word)
-    except ValueError:
+        return integer(word)
+    except NotAnInteger:
         return None
-    if b"%d" % number == word and INTEGER_MIN <= number <= INTEGER_MAX:
-        return number
-    return None
 
 
 # --- Doubles ---------------------------------------------------------------------------------------------------------
@@ -216,11 +215,14 @@ def _clamped(exponent: bytes | None) -> int:
 
 FIXED_MAX = 32 * UNIT
 """Numbers below 32 are added in fixed point, which gives the same: a long double below 32 is off by at most 2**-60, and
-the rounding of a sum below 64 adds at most 2**-59: 3.5e-18 in all. The exact sum is a multiple of 1e-17, so that is what printing 17
-decimals rounds to."""
+the rounding of a sum below 64 adds at most 2**-59: 3.5e-18 in all. The exact sum is a multiple of 1e-17, so that is
+what printing 17 decimals rounds to."""
+FIXED_UNITS: list[int] = [10 ** (DECIMALS - decimals) for decimals in range(DECIMALS + 1)]
+"""By the number of decimals that a word has."""
 
 PLAIN_DIGITS_MAX = 4000
 """Python refuses to turn more than 4300 digits into a number or back; longer ones go in pieces."""
+PLAIN_UNIT: int = 10**PLAIN_DIGITS_MAX
 
 
 def _fixed(word: bytes | bytearray) -> int | None:
@@ -229,7 +231,7 @@ def _fixed(word: bytes | bytearray) -> int | None:
     digits = whole.removeprefix(b"-") + fraction
     if len(fraction) > DECIMALS or len(whole) > 3 or not digits.isdigit():
         return None
-    number = int(digits) * 10 ** (DECIMALS - len(fraction))
+    number = int(digits) * FIXED_UNITS[len(fraction)]
     if number >= FIXED_MAX:
         return None
     return -number if whole[:1] == b"-" else number
@@ -247,11 +249,11 @@ def _fixed_text(number: int) -> bytes:
 def _digits_value(digits: bytes) -> int:
     if len(digits) <= PLAIN_DIGITS_MAX:
         return int(digits)
-    return int(digits[:-PLAIN_DIGITS_MAX]) * 10**PLAIN_DIGITS_MAX + int(digits[-PLAIN_DIGITS_MAX:])
+    return int(digits[:-PLAIN_DIGITS_MAX]) * PLAIN_UNIT + int(digits[-PLAIN_DIGITS_MAX:])
 
 
 def _digits_text(number: int) -> bytes:
     if number < 10**18:
         return b"%d" % number
-    high, low = divmod(number, 10**PLAIN_DIGITS_MAX)
+    high, low = divmod(number, PLAIN_UNIT)
     return b"%d%0*d" % (high, PLAIN_DIGITS_MAX, low) if high else b"%d" % low

@@ -143,6 +143,7 @@ class Router:
             session.close()
             return
         self.sessions[session.id] = session
+        session.changed()  # A pause may have begun since its connection was accepted.
 
     def session_lost(self, session: Session) -> None:
         self.sessions.pop(session.id, None)

@@ -102,7 +102,6 @@ class Session(asyncio.Protocol):
         self.name = b""
         self.no_touch = False
         self.no_evict = False
-        self.import_source = False
         if self.replies is not Replies.SKIP:  # The reply to RESET itself is skipped then.
             self.replies = Replies.ON
         self.changed()

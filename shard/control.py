@@ -7,6 +7,8 @@ value, or raises a RedisError.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from shard import walk
+
 if TYPE_CHECKING:
     from shard.server import Shard
 
@@ -32,7 +34,7 @@ def info(shard: "Shard") -> dict[str, Any]:
         "changes": store.changes_total,
         "refusing": executor.refusal is not None,
         "internal_errors": executor.internal_errors,
-        "stats": {name: getattr(stats, name) for name in stats.__slots__},
+        "stats": stats.as_dict(),
         "dbs": {db.index: db.info() for db in store.dbs if db.size},
         "commands": {name: counted.to_wire() for name, counted in executor.command_stats().items()},
         "garbage": len(store.garbage),
@@ -49,9 +51,7 @@ def config(shard: "Shard", values: dict[str, Any]) -> None:
 @control
 def reset_stats(shard: "Shard") -> None:
     """CONFIG RESETSTAT."""
-    stats = shard.store.stats
-    for name in stats.__slots__:
-        setattr(stats, name, 0)
+    shard.store.stats.reset()
     shard.executor.reset_stats()
 
 
@@ -59,3 +59,17 @@ def reset_stats(shard: "Shard") -> None:
 def pause_expiry(shard: "Shard", paused: bool) -> None:
     """CLIENT PAUSE and its end: while clients are paused, no key is removed because its time has come."""
     shard.expiry_paused = paused
+
+
+@control
+def random_key(shard: "Shard", db: int) -> list[Any]:
+    """One shard's part of RANDOMKEY: how many keys it has, one of them, and a chance in [0, 1) for the router's choice.
+
+    Without a key the number is 0, for the keys that it may still have expired.
+    """
+    store = shard.store
+    key = walk.random_key(store.dbs[db])
+    store.changes_total += store.changes
+    store.changes = 0
+    shard.executor.log_expired()
+    return [store.dbs[db].size if key is not None else 0, key, store.random.random()]

@@ -15,11 +15,13 @@ from common.command import Command, Flag, Table
 from common.command_stats import CommandStats
 from common.errors import Loading, RedisError
 from common.frame import DB_SHIFT, JOINED, NO_TOUCH, RESP3, VALUES
-from common.resp import ENCODERS
+from common.resp import ENCODERS, OK, encode
 from shard.keyspace import Store
 
 logger = logging.getLogger("shardis")
 
+OK_LINE = encode(OK, 2)
+"""What most writes answer, ready made."""
 INTERNAL_ERROR = "ERR internal error"
 
 Log = Callable[[int, list[bytes]], None]
@@ -117,6 +119,8 @@ class Executor:
                 replies.append(reply)
             elif type(reply) is bytes:
                 replies.append(b"$%d\r\n%b\r\n" % (len(reply), reply))
+            elif reply is OK:
+                replies.append(OK_LINE)
             else:
                 replies.append(ENCODERS[type(reply)](reply, protocol))
             ended = clock_ns()

@@ -8,13 +8,13 @@ Rule 3: time and chance are arguments: `store.now_ms` comes with every batch, no
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from itertools import chain, islice
 from random import Random
 from typing import Any
 
 from common.errors import WrongType
-from common.slot import SLOTS, slot_of
+from common.slot import SLOTS
+from common.slot import slot_of as slot_of_tagged
 from shard.expiry import TICK_SHIFT, Expiries
 from shard.idle import CLOCKS_MAX, IdleClocks
 from shard.slots import EMPTY, SLOT_KEYS_MAX, Slot, WideSlot
@@ -29,56 +29,87 @@ Value = Any
 
 STRING_TYPES = (bytes, bytearray)
 
+
+def type_name(value: Value) -> str:
+    """What TYPE calls a value."""
+    return "string" if isinstance(value, STRING_TYPES) else value.type_name
+
+
 FREED_MAX = 64
 """How many values, or empty slots, `Store.free_some` frees at once: some tens of microseconds' worth."""
 TTL_SAMPLE_KEYS = 16
 """From how many keys `Keyspace.info` reckons the average time to live."""
 
 
-@dataclass(slots=True)
 class Stats:
     """Counters of one shard, by the names that INFO gives them."""
 
-    keyspace_hits: int = 0
-    keyspace_misses: int = 0
-    expired_keys: int = 0
-    expired_time_cap_reached_count: int = 0
-    expire_cycle_cpu_milliseconds: float = 0.0
+    __slots__ = (
+        "keyspace_hits",
+        "keyspace_misses",
+        "expired_keys",
+        "expired_time_cap_reached_count",
+        "expire_cycle_cpu_milliseconds",
+    )
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets all counts (CONFIG RESETSTAT)."""
+        self.keyspace_hits = 0
+        self.keyspace_misses = 0
+        self.expired_keys = 0
+        self.expired_time_cap_reached_count = 0
+        self.expire_cycle_cpu_milliseconds = 0.0
+
+    def as_dict(self) -> dict[str, int | float]:
+        """By name."""
+        return {
+            "keyspace_hits": self.keyspace_hits,
+            "keyspace_misses": self.keyspace_misses,
+            "expired_keys": self.expired_keys,
+            "expired_time_cap_reached_count": self.expired_time_cap_reached_count,
+            "expire_cycle_cpu_milliseconds": self.expire_cycle_cpu_milliseconds,
+        }
 
 
-@dataclass(slots=True)
 class Store:
     """What the dbs of one shard share."""
 
-    databases: int = 16
-    slot_of: Callable[[bytes], int] = slot_of
-    slots_owned: range = range(SLOTS)
-    """The slots of this shard."""
-    random: Random = field(default_factory=Random)
-    config: dict[str, Any] = field(default_factory=dict)
-    now_ms: int = 0
-    clock_s: int = 0
-    """`now_ms` in seconds, for the idle clocks."""
-    touching: bool = True
-    """Whether reads leave a trace in the idle clocks (CLIENT NO-TOUCH)."""
-    expiring: bool = True
-    """Whether keys whose time has come are removed; a replay only does what the log says."""
-    changes: int = 0
-    """Changes made by the command that runs; whoever ran it takes them out."""
-    changes_total: int = 0
-    effects: list[tuple[int, list[bytes]]] = field(default_factory=list)
-    """What the command that runs wants logged, in order, each with its db."""
-    expired: list[tuple[int, bytes]] = field(default_factory=list)
-    """Keys that this command, or the round of expiry that runs, found expired; each is one of `changes`."""
-    explicit: bool = False
-    """Whether the handler said itself what to log instead of the request as it came."""
-    garbage: list[Any] = field(default_factory=list)
-    """Values and slots given up, to be freed a slice at a time: freeing millions of objects takes long."""
-    stats: Stats = field(default_factory=Stats)
-    dbs: list["Keyspace"] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.dbs = [Keyspace(self, index) for index in range(self.databases)]
+    def __init__(
+        self,
+        databases: int = 16,
+        slot_of: Callable[[bytes], int] = slot_of_tagged,
+        slots_owned: range = range(SLOTS),
+        random: Random | None = None,
+        config: dict[str, Any] | None = None,
+    ) -> None:
+        self.slot_of = slot_of
+        self.slots_owned = slots_owned
+        """The slots of this shard."""
+        self.random = random or Random()
+        self.config = {} if config is None else config
+        self.now_ms = 0
+        self.clock_s = 0
+        """`now_ms` in seconds, for the idle clocks."""
+        self.touching = True
+        """Whether reads leave a trace in the idle clocks (CLIENT NO-TOUCH)."""
+        self.expiring = True
+        """Whether keys whose time has come are removed; a replay only does what the log says."""
+        self.changes = 0
+        """Changes made by the command that runs; whoever ran it takes them out."""
+        self.changes_total = 0
+        self.effects: list[tuple[int, list[bytes]]] = []
+        """What the command that runs wants logged, in order, each with its db."""
+        self.expired: list[tuple[int, bytes]] = []
+        """Keys that this command, or the round of expiry that runs, found expired; each is one of `changes`."""
+        self.explicit = False
+        """Whether the handler said itself what to log instead of the request as it came."""
+        self.garbage: list[Any] = []
+        """Values and slots given up, to be freed a slice at a time: freeing millions of objects takes long."""
+        self.stats = Stats()
+        self.dbs = [Keyspace(self, index) for index in range(databases)]
 
     def swap(self, first: int, second: int) -> None:
         """Exchanges the contents of two dbs: who looks at `first` now sees what was `second`. O(1)."""

@@ -1,11 +1,12 @@
 """Walks over a whole db: SCAN's cursor, KEYS, RANDOMKEY.
 
-What makes SCAN keep its promise (a key that is there from beginning to end is returned) is that no key ever changes its
-slot, nor its part of a wide one: a cursor is a place in that order, and what was before it has been returned. A slot can
-become wide between two calls, or be a plain dict again after a restart: a dict is always returned whole, whatever part
-of it the cursor names. A key that is there all the time may be returned twice then, which Redis allows.
+What makes SCAN keep its promise (a key that is there from beginning to end is returned) is that no key ever changes
+its slot, nor its part of a wide one: a cursor is a place in that order, and what was before it has been returned. A
+slot can become wide between two calls, or be a plain dict again after a restart: a dict is always returned whole,
+whatever part of it the cursor names. A key that is there all the time may be returned twice then, which Redis allows.
 """
 
+from bisect import bisect_right
 from itertools import accumulate, compress, islice
 
 from common.cursor import cursor_of, place_of
@@ -77,5 +78,6 @@ def _key_at(slot: Slot, place: int) -> bytes:
 
 def _at(sizes: list[int], place: int) -> tuple[int, int]:
     """In which of containers of these sizes the element number `place` of all is, and its number there."""
-    index, end = next((index, end) for index, end in enumerate(accumulate(sizes)) if end > place)
-    return index, place - (end - sizes[index])
+    ends = [*accumulate(sizes)]
+    index = bisect_right(ends, place)
+    return index, place - (ends[index] - sizes[index])

@@ -2,23 +2,25 @@
 
     $ python -m tests.differential --family strings --commands 200000 --seed 7 --shards 3
     $ python -m tests.differential --family keys --address 127.0.0.1:6379       # a server that runs already
+    $ python -m tests.differential --most 10                # goes on after a difference, up to ten of different kinds
 
 The streams come from two clients, on both protocols and several dbs, in pipelined chunks, over few keys, so that
 commands meet each other's results. Replies must be equal to the byte, but for those of RULES: what has no order, what
 depends on the moment, what is each server's own. After every episode (EPISODE commands from an empty server) all that
 the servers hold is compared too, which shows what no reply did.
 
-A difference is cut down to the few commands that show it, and printed as a transcript with the reference's replies. An
-episode ends without a verdict at a CROSSSHARD reply, and the count of these is printed: what Shardis cannot do yet must
-not hide the rest.
+A difference is cut down to the few commands that show it, and printed as a transcript with the reference's replies. A
+command that Shardis refuses with CROSSSHARD is kept from the reference, and the count of these is printed: what Shardis
+cannot do yet must not hide the rest. Inside a MULTI that can't be done: the episode ends without a verdict.
 """
 
 import argparse
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
@@ -105,7 +107,10 @@ RULES: dict[bytes, Rule] = {
     **dict.fromkeys((b"PTTL", b"PEXPIRETIME"), _milliseconds),
     **dict.fromkeys((b"KEYS", b"SMEMBERS", b"SINTER", b"SUNION", b"SDIFF", b"HKEYS", b"HVALS"), _sorted),
     **dict.fromkeys((b"HGETALL", b"CONFIG GET"), _sorted_pairs),
-    **dict.fromkeys((b"RANDOMKEY", b"TIME", b"SRANDMEMBER", b"HRANDFIELD", b"CLIENT ID", b"OBJECT IDLETIME"), _shape),
+    # The cursors of SCAN are each server's own, so what it finds is too.
+    **dict.fromkeys(
+        (b"RANDOMKEY", b"SCAN", b"TIME", b"SRANDMEMBER", b"HRANDFIELD", b"CLIENT ID", b"OBJECT IDLETIME"), _shape
+    ),
     b"HELLO": _hello,
     b"COMMAND": _command_table,
 }
@@ -177,6 +182,11 @@ class Difference:
     again: bool = True
     """If the same commands showed it a second time."""
 
+    def kind(self) -> tuple[bytes, ...]:
+        """Those of one kind have most likely one cause: the command, and the form of both replies without the data."""
+        forms = [re.sub(r"\d+|'.*'", "", text)[:60].encode() for text in (self.expected, self.got)]
+        return (self.argv[0].upper() if self.argv else b"", *(forms if self.argv else ()))
+
     def __str__(self) -> str:
         lines = [f"{prompt(client)} {' '.join(map(_word, argv))}" for client, chunk in self.chunks for argv in chunk]
         if any(len(chunk) > 1 for _, chunk in self.chunks):
@@ -210,21 +220,21 @@ class Pair:
         """`strict` makes a CROSSSHARD reply a difference like any other."""
         self.addresses = (server, reference)
         self.strict = strict
+        self.refused = 0
+        """How many commands the server could not do because of their keys' shards."""
         self.clients: list[tuple[Client, Client]] = []
         self.judges: list[Judge] = []
 
     def known(self, lines: Sequence[Usage]) -> list[Usage]:
-        """The lines whose commands both servers have."""
-        names = sorted({line.name for line in lines})
-        known = set(names)
-        for address in self.addresses:
-            with Client(address) as client:
-                found = client.call("COMMAND", "INFO", *names)
-                if isinstance(found, list):
-                    known &= {
-                        name for name, entry in zip(names, found, strict=True) if isinstance(entry, list) and entry
-                    }
-        return [line for line in lines if line.name in known or line.name in ("word",)]
+        """The lines whose commands, and subcommands, both servers have."""
+        names = sorted({name for line in lines for name in (line.name, line.subcommand)})
+        there, on_reference = [_known(address, names) for address in self.addresses]
+        missing = on_reference - there
+        return [
+            line
+            for line in lines
+            if line.name == "word" or (line.name in on_reference and not {line.name, line.subcommand} & missing)
+        ]
 
     def restart(self) -> None:
         """Empties both and connects anew."""
@@ -256,15 +266,16 @@ class Pair:
         return self._audit(sent)
 
     def _exchange(self, number: int, chunk: list[Argv], sent: list[Chunk]) -> Difference | None:
-        request = b"".join([encode_command(argv) for argv in chunk])
         pair = self.clients[number]
-        for client in pair:
-            with suppress(ConnectionError):
-                client.send_bytes(request)
-        for argv in chunk:
-            got, expected = [_reply(client) for client in pair]
-            if isinstance(got, Reply) and got.raw.startswith(b"-CROSSSHARD") and not self.strict:
+        all_got = _replies(pair[0], chunk)
+        if not self.strict and any(_is_refused(got) for got in all_got):
+            if self.judges[number].queued is not None or any(argv[0].upper() == b"MULTI" for argv in chunk):
                 raise Unsupported
+            kept = [(argv, got) for argv, got in zip(chunk, all_got, strict=True) if not _is_refused(got)]
+            self.refused += len(chunk) - len(kept)
+            chunk, all_got = [argv for argv, _ in kept], [got for _, got in kept]
+        all_expected = _replies(pair[1], chunk)
+        for argv, got, expected in zip(chunk, all_got, all_expected, strict=True):
             if isinstance(got, str) or isinstance(expected, str):
                 if got != expected:
                     return Difference(list(sent), argv, _shown(expected), _shown(got))
@@ -279,6 +290,23 @@ class Pair:
                 held.append(audit(client.call, dbs=4))
         found = differences(held[1], held[0], TOLERANCE_S * 1000)
         return Difference(list(sent), None, "", "\n".join(found)) if found else None
+
+
+def _known(address: Address, names: list[str]) -> set[str]:
+    with Client(address) as client:
+        found = client.call("COMMAND", "INFO", *names)
+    entries = found if type(found) is list else [True] * len(names)  # A server without COMMAND is taken to know all.
+    return {name for name, entry in zip(names, entries, strict=True) if entry is True or isinstance(entry, list)}
+
+
+def _is_refused(reply: Reply | str) -> bool:
+    return isinstance(reply, Reply) and reply.raw.startswith(b"-CROSSSHARD")
+
+
+def _replies(client: Client, chunk: list[Argv]) -> list[Reply | str]:
+    with suppress(ConnectionError):
+        client.send_bytes(b"".join([encode_command(argv) for argv in chunk]))
+    return [_reply(client) for _ in chunk]
 
 
 def _reply(client: Client) -> Reply | str:
@@ -343,21 +371,25 @@ def shrunk(pair: Pair, difference: Difference, budget_s: float = SHRINK_S) -> Di
 class Tally:
     commands: int = 0
     episodes: int = 0
+    refused: int = 0
     unsupported: int = 0
     unrepeated: int = 0
-    difference: Difference | None = None
+    differences: list[Difference] = field(default_factory=list)
 
     def __str__(self) -> str:
-        cut = f", {self.unsupported} cut short by CROSSSHARD" if self.unsupported else ""
+        cut = f", CROSSSHARD {self.refused} times" if self.refused else ""
+        cut += f", {self.unsupported} episodes cut short by it" if self.unsupported else ""
         once = f", {self.unrepeated} difference that did not show again" if self.unrepeated else ""
         return f"{self.commands} commands in {self.episodes} episodes{cut}{once}"
 
 
-def compare(pair: Pair, family: str, commands: int, seed: int) -> Tally:
-    """Plays that many commands of the family, up to the first difference, which is cut down."""
+def compare(pair: Pair, family: str, commands: int, seed: int, most: int = 1) -> Tally:
+    """Plays that many commands of the family, up to that many differences of different kinds, which are cut down."""
     tally = Tally()
     lines = pair.known(usages(family))
-    while lines and tally.commands < commands:
+    kinds: set[tuple[bytes, ...]] = set()
+    refused_before = pair.refused
+    while lines and tally.commands < commands and len(tally.differences) < most:
         random = Random(f"{family} {seed} {tally.episodes}")
         size = min(EPISODE, commands - tally.commands)
         tally.episodes += 1
@@ -367,12 +399,16 @@ def compare(pair: Pair, family: str, commands: int, seed: int) -> Tally:
         except Unsupported:
             tally.unsupported += 1
             continue
-        if difference:
+        tally.refused = pair.refused - refused_before
+        if difference and difference.kind() not in kinds:
+            kinds.add(difference.kind())
             difference = shrunk(pair, difference)
             if difference.again or tally.unrepeated:  # Once may be the clock; twice is not.
-                tally.difference = difference
-                break
-            tally.unrepeated += 1
+                if len(kinds) == 1 or difference.kind() not in {other.kind() for other in tally.differences}:
+                    tally.differences.append(difference)
+                kinds.add(difference.kind())
+            else:
+                tally.unrepeated += 1
     pair.close()
     return tally
 
@@ -389,6 +425,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--shards", type=int, default=1)
     parser.add_argument("--address", help="HOST:PORT of the server to test, instead of a Shardis of its own")
+    parser.add_argument("--most", type=int, default=1, help="how many differences a family to look for")
     parser.add_argument("--strict", action="store_true", help="a CROSSSHARD reply is a difference too")
     options = parser.parse_args(arguments)
     failed = False
@@ -402,11 +439,11 @@ def main(arguments: list[str]) -> int:
         pair = Pair(address, reference.address, options.strict)
         for family in options.family or FAMILIES:
             started = time.monotonic()
-            tally = compare(pair, family, options.commands, options.seed)
+            tally = compare(pair, family, options.commands, options.seed, options.most)
             print(f"{family}: {tally}, {time.monotonic() - started:.1f} s, seed {options.seed}")
-            if tally.difference:
+            for difference in tally.differences:
                 failed = True
-                print(tally.difference)
+                print(f"{difference}\n")
     return int(failed)
 
 

@@ -101,6 +101,8 @@ class Usage:
         self.line = line[weight.end() :].strip() if weight else line.strip()
         tokens = TOKEN.findall(self.line)
         self.name = tokens[0]
+        self.subcommand = f"{tokens[0]}|{tokens[1]}" if len(tokens) > 1 and tokens[1].isupper() else tokens[0]
+        """As COMMAND INFO is asked for it. It may be an option in truth: then no server knows it."""
         self.options = [token.encode() for token in tokens[1:] if token.isupper()]
         self.keys = tokens.count("key") + self.line.count("(key")
         self.root = _parsed(tokens, 0, "")[0]

@@ -1,28 +1,16 @@
 """redis.conf's syntax, CONFIG GET, SET and REWRITE; what Valkey says is asked, not remembered."""
 
-import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from common.config import DEFAULTS, Config, ConfigError
-from common.config_file import INCLUDE_DEPTH_MAX, represented, words_of
-from common.directives import BY_NAME, DIRECTIVES
+from common.config import Config, ConfigError
+from common.directives import DIRECTIVES
 from common.errors import RedisError, SyntaxFault
 from tests.reference import Reference, reference_binary
 from tests.resp_client import Client, Error, Status
-
-OURS = {"shards", "hash-tags", "rundir"}
-OTHER_DEFAULTS = {"appendonly", "save", "syslog-ident", "dir"}  # Where we mean otherwise.
-WHAT_THE_FIXTURE_SETS = {"port", "bind", "enable-debug-command"}
-FIXED_HERE = {"port", "bind"}  # Valkey's CONFIG SET can move them; here the sockets stay.
-TAKEN_AS_IT_IS = {  # Directives without effect here, whose text Valkey looks at more closely.
-    *("tls-port", "tls-cluster", "tls-replication", "locale-collate", "proc-title-template"),
-    *("cluster-announce-ip", "cluster-announce-hostname", "cluster-announce-human-nodename"),
-}
-GONE_FROM_VALKEY = {"io-threads-do-reads", "dynamic-hz", "sanitize-dump-payload"}  # Old redis.conf files have them.
 
 
 def config_of(text: str, *argv: str) -> Config:
@@ -43,46 +31,6 @@ def valkey() -> Iterator[Client]:
 
 
 class TestAgainstTheReference:
-    def test_names_and_defaults(self, reference_client: Client) -> None:
-        flat = [word.decode() for word in reference_client.call("CONFIG", "GET", "*")]
-        theirs = dict(zip(flat[::2], flat[1::2], strict=True))
-        config = Config()
-        ours = config.get(["*"])
-        same = ours.keys() - OURS - OTHER_DEFAULTS - WHAT_THE_FIXTURE_SETS - GONE_FROM_VALKEY
-        assert {name: ours[name] for name in same} == {name: theirs[name] for name in same}
-        # They have some that we don't, but no Redis has.
-        assert not [name for name in theirs if name not in ours and name in redis_conf_names()]
-
-    def test_each_refusal(self, valkey: Client) -> None:
-        """For each directive: a wrong value, an empty one, one too low, one too high, in the same words."""
-        config = Config()
-        wrong = [
-            "@bad@",
-            "",
-            "-99999999999999",
-            "99999999999999999999",
-            "18446744073709551615",
-            " 5",
-            "+5",
-            "1.5",
-            "-1",
-        ]
-        differing = []
-        for directive in DIRECTIVES:
-            if directive.own or directive.name in OURS | FIXED_HERE | GONE_FROM_VALKEY | TAKEN_AS_IT_IS:
-                continue
-            for name in (directive.name, *directive.aliases):
-                for text in wrong:
-                    theirs = valkey.call("CONFIG", "SET", name, text)
-                    try:
-                        config.set([(name, text)])
-                        ours: bytes = Status(b"OK")
-                    except RedisError as error:
-                        ours = Error(str(error).encode())
-                    if ours != theirs:
-                        differing.append((name, text, ours, theirs))
-        assert not differing
-
     @pytest.mark.parametrize(
         "words",
         [
@@ -117,56 +65,6 @@ class TestAgainstTheReference:
         untouched = ["maxmemory", "hz", "maxmemory-policy", "slowlog-max-len"]
         flat = [word.decode() for word in valkey.call("CONFIG", "GET", *untouched)]
         assert config.get(untouched) == dict(zip(flat[::2], flat[1::2], strict=True))
-
-    @pytest.mark.parametrize(
-        ("name", "text"),
-        [
-            *[("hz", text) for text in ("0", "1", "500", "501", "10")],
-            *[("maxmemory", text) for text in ("1gb", "1G", "5k", "5kb", "5B", "010", "", "0", "2m", "3mb", "7b")],
-            *[("maxmemory-clients", text) for text in ("5%", "0%", "100%", "1mb")],
-            *[("maxmemory-policy", text) for text in ("allkeys-LRU", "volatile-ttl", "noeviction")],
-            *[("save", text) for text in ("900 1", "900 1 30 2", "", "1", "1 a", "  900 1", "0 1", "1 -1", "1 0")],
-            *[
-                ("notify-keyspace-events", text)
-                for text in ("KEA", "Elg", "KEAmn", "g", "ndmtexzhsl$gEK", "nK", "ntK", "KEAx", "KEA%", "", "Km")
-            ],
-            *[
-                ("client-output-buffer-limit", text)
-                for text in (
-                    "normal 1 2 3",
-                    "slave 1mb 2kb 3 pubsub 1 2 3",
-                    "replica 5 5 5",
-                    "NORMAL 7 7 7",
-                    "normal 1 2",
-                    "foo 1 2 3",
-                    "normal a 2 3",
-                    "normal 1 2 a",
-                    "master 1 2 3",
-                )
-            ],
-            *[
-                ("latency-tracking-info-percentiles", text)
-                for text in ("50 99.9 10.1234567", "", "0", "100", "100.1", "-1", "abc", "1 5a", "1e1", "0x10")
-            ],
-            *[("shutdown-on-sigterm", text) for text in ("now save", "save save", "DEFAULT", "save default", "x", "")],
-            *[("oom-score-adj-values", text) for text in ("1 2", "1 2 3", "1 2 a", "1 2 3000")],
-            *[("loglevel", text) for text in ("debug", "nothing", "Notice", "x")],
-            *[("appendonly", text) for text in ("YES", "no", " yes")],
-            *[("lua-time-limit", text) for text in ("5", "-1")],
-        ],
-    )
-    def test_value(self, valkey_shared: Client, name: str, text: str) -> None:
-        config = Config()
-        for reset in ("normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",):
-            valkey_shared.call("CONFIG", "SET", "client-output-buffer-limit", reset)
-        before = valkey_shared.call("CONFIG", "GET", name)[1].decode()
-        config.set([(name, before)])
-        theirs = valkey_shared.call("CONFIG", "SET", name, text)
-        if isinstance(theirs, Error):
-            assert refusal(config, (name, text)).encode() == bytes(theirs)
-        else:
-            config.set([(name, text)])
-        assert config.get([name]) == {name: valkey_shared.call("CONFIG", "GET", name)[1].decode()}
 
     @pytest.mark.parametrize(
         "patterns", ["max*", "*slower*", "MaxMemory", "SLOWLOG-max-len", "h[az]*", "nothing", "???"]
@@ -206,21 +104,6 @@ class TestAgainstTheReference:
         with pytest.raises(ConfigError) as caught:
             Config.from_arguments([str(path)])
         assert str(caught.value) == f"{path}:2: {line}: {said}"
-
-
-def redis_conf_names() -> set[str]:
-    """What redis-server 7 knows, where it is installed."""
-    try:
-        found = subprocess.run(["strings", "/usr/bin/redis-server"], capture_output=True, text=True).stdout.split()
-    except OSError:
-        return set()
-    return set(found) - {"rdma-port"}
-
-
-@pytest.fixture(scope="module")
-def valkey_shared() -> Iterator[Client]:
-    with Reference() as server, server.connect() as client:
-        yield client
 
 
 class TestArguments:
@@ -293,84 +176,6 @@ class TestArguments:
     def test_without_effect(self) -> None:
         config = config_of("activedefrag yes\nport 5\nrdbcompression yes\n")
         assert config.without_effect() == ["activedefrag"]
-
-
-class TestFile:
-    def test_comments_and_blanks(self) -> None:
-        config = config_of('# port 1\n\n  \t\n\tport   7 \n  # x\nrequirepass "a # b"\r\n')
-        assert (config["port"], config["requirepass"]) == (7, "a # b")
-
-    def test_lines_of_one_directive_add_up_where_redis_adds(self) -> None:
-        config = config_of("save 900 1\nsave 300 10\nclient-output-buffer-limit normal 1 2 3\nport 1\nport 2\n")
-        assert config["save"] == [[900, 1], [300, 10]]
-        assert config["client-output-buffer-limit"]["normal"] == [1, 2, 3]
-        assert config["client-output-buffer-limit"]["pubsub"][0] == 32 * 2**20
-        assert config["port"] == 2
-
-    def test_names_the_line(self) -> None:
-        with pytest.raises(ConfigError, match=re.escape("shardis.conf:3: port x: argument couldn't be parsed")):
-            config_of("# one\n\nport x\n")
-        with pytest.raises(ConfigError, match="shardis.conf:1: unbalanced quotes"):
-            config_of('port "1\n')
-
-    def test_never_shows_a_secret(self) -> None:
-        with pytest.raises(ConfigError) as caught:
-            config_of("requirepass hush hush\n")
-        assert "hush" not in str(caught.value)
-
-    def test_include(self) -> None:
-        files = {"a.conf": "port 1\ninclude b.conf\nhz 30\n", "b.conf": "port 2\nhz 20\n"}
-        config = Config.from_arguments(["a.conf"], files.__getitem__)
-        assert (config["port"], config["hz"]) == (2, 30)
-
-    def test_include_says_where(self) -> None:
-        def read(path: str) -> str:
-            if path == "a.conf":
-                return "\ninclude b.conf\n"
-            raise FileNotFoundError(2, "No such file or directory")
-
-        with pytest.raises(ConfigError) as caught:
-            Config.from_arguments(["a.conf"], read)
-        assert str(caught.value) == "a.conf:2: can't read b.conf: No such file or directory"
-
-    @pytest.mark.parametrize("depth", [INCLUDE_DEPTH_MAX, INCLUDE_DEPTH_MAX + 1])
-    def test_include_ends(self, depth: int) -> None:
-        def read(path: str) -> str:
-            return "port 7" if int(path) == depth else f"include {int(path) + 1}"
-
-        if depth > INCLUDE_DEPTH_MAX:
-            with pytest.raises(ConfigError, match="deep"):
-                Config.from_arguments(["0"], read)
-        else:
-            assert Config.from_arguments(["0"], read)["port"] == 7
-
-    @pytest.mark.parametrize(
-        ("line", "words"),
-        [
-            ("", []),
-            ("a b", ["a", "b"]),
-            ("  a\t b ", ["a", "b"]),
-            ('a ""', ["a", ""]),
-            ("a ''", ["a", ""]),
-            ('a "b c"', ["a", "b c"]),
-            (r'a "\n\x41\"\\\q"', ["a", '\nA"\\q']),
-            (r'a "\xc3\xa9"', ["a", "é"]),
-            (r'a "\xff"', ["a", "\udcff"]),
-            (r"a 'it\'s \n'", ["a", r"it's \n"]),
-            ('a "b', None),
-            ("a 'b", None),
-            ('a "b"c', None),
-            ('a b"c"', ["a", "bc"]),
-        ],
-    )
-    def test_words(self, line: str, words: list[str] | None) -> None:
-        assert words_of(line) == words
-
-    @pytest.mark.parametrize(
-        "word", ["", "a", "a b", 'a"b', "a\\b", "\n\r\t\a\b\x00\x7f", "é", "\udcff", "'", "#x", "it's"]
-    )
-    def test_represented_reads_back(self, word: str) -> None:
-        assert words_of(f"name {represented(word)}") == ["name", word]
 
 
 class TestSet:
@@ -476,13 +281,3 @@ class TestRewrite:
         text = "include other.conf\nport 7000\n"
         config = config_of("port 7000\n")
         assert config.rewrite(text) == text
-
-
-class TestTable:
-    def test_names_are_unique(self) -> None:
-        assert len(BY_NAME) == sum(1 + len(directive.aliases) for directive in DIRECTIVES)
-
-    @pytest.mark.parametrize("directive", DIRECTIVES, ids=lambda directive: directive.name)
-    def test_what_is_shown_reads_back(self, directive: object) -> None:
-        kind, value = directive.kind, DEFAULTS[directive.name]  # type: ignore[attr-defined]
-        assert kind.parse(kind.written(value)) == value

@@ -73,10 +73,10 @@ sys.exit(Supervisor(commands, timeout_s, say, say).run())
 class Group:
     """A supervisor and its children, and the lines that they print."""
 
-    def __init__(self, folder: Path, children: tuple[str, ...], timeout_s: float) -> None:
+    def __init__(self, folder: Path, children: tuple[str, ...], timeout_s: float, prefix: tuple[str, ...]) -> None:
         script = folder / "child.py"
         script.write_text(CHILD)
-        argv = [sys.executable, "-c", RUN, str(timeout_s), str(script), str(folder), *children]
+        argv = [*prefix, sys.executable, "-c", RUN, str(timeout_s), str(script), str(folder), *children]
         self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, cwd=ROOT)
         assert self.process.stdout is not None
         self.fd = self.process.stdout.fileno()
@@ -118,8 +118,8 @@ class Group:
 def group(tmp_path: Path) -> Iterator[Callable[..., Group]]:
     groups: list[Group] = []
 
-    def start(*children: str, timeout_s: float = 20.0) -> Group:
-        groups.append(Group(tmp_path, children, timeout_s))
+    def start(*children: str, timeout_s: float = 20.0, prefix: tuple[str, ...] = ()) -> Group:
+        groups.append(Group(tmp_path, children, timeout_s, prefix))
         return groups[-1]
 
     yield start
@@ -247,6 +247,14 @@ class TestStopping:
         status, lines = one.finish()
         assert status == 0
         assert not [line for line in lines if "again" in line]
+
+    def test_nohup(self, group: Callable[..., Group]) -> None:
+        """A signal that whoever started it ignores is ignored."""
+        one = group("router=run", "shard 0=run", prefix=("env", "--ignore-signal=HUP"))
+        one.pids(2)
+        one.process.send_signal(signal.SIGHUP)
+        one.process.send_signal(signal.SIGTERM)
+        assert one.finish()[1][0] == "got SIGTERM: stopping"
 
     def test_killed_it_leaves_no_orphan(self, group: Callable[..., Group]) -> None:
         one = group("router=run", "shard 0=run", "shard 1=run")

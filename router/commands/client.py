@@ -115,10 +115,6 @@ NO-EVICT (ON|OFF)
     Protect current client connection from eviction.
 NO-TOUCH (ON|OFF)
     Will not touch LRU/LFU stats when this mode is on.
-IMPORT-SOURCE (ON|OFF)
-    Mark this connection as an import source if import-mode is enabled.
-    Sync tools can set their connections into 'import-source' state to visit
-    expired keys.
 """,
 )
 
@@ -206,9 +202,9 @@ def no_touch(session: "Session", word: bytes) -> Status:
 @command("CLIENT IMPORT-SOURCE <ON | OFF>", USUAL, since="8.1.0", complexity="O(1)")
 def import_source(session: "Session", word: bytes) -> Status:
     """Marks this client as an import source when the server is in import mode."""
-    if word.upper() != b"OFF" and not session.router.config["import-mode"]:
+    # There is no import mode here, so that no client can be its source.
+    if word.upper() != b"OFF":
         raise RedisError("ERR Server is not in import mode")
-    session.import_source = _on_or_off(word)
     return OK
 
 

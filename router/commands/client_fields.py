@@ -54,7 +54,6 @@ FLAGS: tuple[tuple[str, Callable[["Session"], bool]], ...] = (
     ("U", lambda session: session.unix_socket),
     ("e", lambda session: session.no_evict),
     ("T", lambda session: session.no_touch),
-    ("I", lambda session: session.import_source),
 )
 """In Valkey's order."""
 

@@ -23,11 +23,12 @@ CLIENT LIST [TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id
 
 TYPES = "NORMAL | MASTER | PRIMARY | SLAVE | REPLICA | PUBSUB"
 KILL_FILTERS = f"""
-[ID client-id [client-id ...]] | [TYPE <{TYPES}>] | [USER username] | [ADDR ip:port] | [LADDR ip:port] | [SKIPME <YES | NO>]
-| [MAXAGE maxage] | [NAME name] | [IDLE idle] | [FLAGS flags] | [LIB-NAME lib-name] | [LIB-VER lib-ver] | [DB db]
-| [CAPA capa] | [IP ip] | [NOT-TYPE <{TYPES}>] | [NOT-ID not-client-id [not-client-id ...]] | [NOT-USER not-username]
-| [NOT-ADDR ip:port] | [NOT-LADDR ip:port] | [NOT-NAME not-name] | [NOT-FLAGS not-flags]
-| [NOT-LIB-NAME not-lib-name] | [NOT-LIB-VER not-lib-ver] | [NOT-DB not-db] | [NOT-CAPA not-capa] | [NOT-IP not-ip]
+[ID client-id [client-id ...]] | [TYPE <{TYPES}>] | [USER username] | [ADDR ip:port] | [LADDR ip:port]
+| [SKIPME <YES | NO>] | [MAXAGE maxage] | [NAME name] | [IDLE idle] | [FLAGS flags] | [LIB-NAME lib-name]
+| [LIB-VER lib-ver] | [DB db] | [CAPA capa] | [IP ip] | [NOT-TYPE <{TYPES}>]
+| [NOT-ID not-client-id [not-client-id ...]] | [NOT-USER not-username] | [NOT-ADDR ip:port] | [NOT-LADDR ip:port]
+| [NOT-NAME not-name] | [NOT-FLAGS not-flags] | [NOT-LIB-NAME not-lib-name]
+| [NOT-LIB-VER not-lib-ver] | [NOT-DB not-db] | [NOT-CAPA not-capa] | [NOT-IP not-ip]
 """
 KILL_USAGE = f"CLIENT KILL <ip:port | <{KILL_FILTERS}> [<{KILL_FILTERS}> ...]>"
 

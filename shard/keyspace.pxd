@@ -1,0 +1,51 @@
+# The C types of keyspace.py: its attributes as C fields, and the calls of every command without a look-up by name.
+
+from shard.expiry cimport Expiries
+from shard.idle cimport IdleClocks
+
+
+
+cdef class Stats:
+    cdef public long long keyspace_hits
+    cdef public long long keyspace_misses
+    cdef public long long expired_keys
+    cdef public long long expired_time_cap_reached_count
+    cdef public double expire_cycle_cpu_milliseconds
+
+    cpdef reset(self)
+
+
+cdef class Store:
+    cdef public object slot_of
+    cdef public object slots_owned
+    cdef public object random
+    cdef public dict config
+    cdef public long long now_ms
+    cdef public long long clock_s
+    cdef public bint touching
+    cdef public bint expiring
+    cdef public long long changes
+    cdef public long long changes_total
+    cdef public list effects
+    cdef public list expired
+    cdef public bint explicit
+    cdef public list garbage
+    cdef public Stats stats
+    cdef public list dbs
+
+
+cdef class Keyspace:
+    cdef public Store store
+    cdef public int index
+    cdef public object slot_of
+    cdef public list slots
+    cdef public Py_ssize_t size
+    cdef public Expiries expiries
+    cdef public IdleClocks idle
+
+    cpdef get_string(self, bytes key)
+    cpdef get(self, bytes key, kind=*)
+    cpdef peek(self, bytes key)
+    cpdef peek_string(self, bytes key)
+    cpdef bint _expired(self, bytes key, int slot) except -1
+    cpdef _remove_expired(self, bytes key, int slot)
