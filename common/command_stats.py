@@ -24,6 +24,11 @@ class CommandStats:
         self.nanoseconds += duration_ns
         self.histogram[duration_ns.bit_length()] += 1
 
+    def reset(self) -> None:
+        """Forgets all counts."""
+        self.calls = self.nanoseconds = self.rejected_calls = self.failed_calls = 0
+        self.histogram = [0] * BUCKETS
+
     def add(self, other: "CommandStats") -> None:
         """Adds what another process counted."""
         self.calls += other.calls

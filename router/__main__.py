@@ -1,11 +1,12 @@
 """`python -m router [FILE] [--name value ...]`: the router, until it is told to stop."""
 
 import argparse
-import gc
+
 import sys
 
 import uvloop
 
+from common.collector import settle
 from common.config import Config, ConfigError
 from common.log import set_up
 from router.server import Router
@@ -32,8 +33,7 @@ def main() -> int:
 async def run(config: Config, supervisor_fd: int | None) -> int:
     router = Router(config)
     router.stop_on_signals(supervisor_fd)
-    gc.collect()
-    gc.freeze()
+    settle()
     await router.serve()
     return 0
 

@@ -14,7 +14,9 @@ from common.frame import CONTROL, JOINED, VALUES
 from common.resp import encode, error_reply
 
 if TYPE_CHECKING:
+    from common.command import Command
     from router.link import Link
+    from router.server import Router
     from router.session import Session
 
 Merge = Callable[[list[Any]], Any]
@@ -69,22 +71,25 @@ class Message(Run):
 class Join:
     """A step whose reply is made of the values of several shards."""
 
-    __slots__ = ("shards", "merge", "protocol")
+    __slots__ = ("shards", "merge", "protocol", "command")
 
-    def __init__(self, shards: Sequence[int], merge: Merge, protocol: int) -> None:
+    def __init__(self, shards: Sequence[int], merge: Merge, protocol: int, command: "Command") -> None:
         self.shards = shards
         self.merge = merge
         self.protocol = protocol
+        self.command = command
 
-    def reply(self, answers: dict[int, Iterator[Any]]) -> bytes:
-        """The finished reply. The first error of a part is the error of the whole."""
+    def reply(self, answers: dict[int, Iterator[Any]], router: "Router") -> bytes:
+        """The finished reply. The first error of a part is the error of the whole, and is counted once."""
         values = [next(answers[shard]) for shard in self.shards]
-        for value in values:
-            if type(value) is RedisError:
-                return error_reply(value)
         try:
+            for value in values:
+                if type(value) is RedisError:
+                    raise value
             return encode(self.merge(values), self.protocol)
         except RedisError as error:
+            self.command.failed_calls += 1
+            router.count_error(error)
             return error_reply(error)
 
 
@@ -152,12 +157,14 @@ class Batch:
         self.run(shard, self.header).requests.append(argv)
         self.steps.append(shard)
 
-    def add_join(self, parts: list[tuple[int, list[Any]]], merge: Merge, protocol: int, control: int = 0) -> None:
+    def add_join(
+        self, parts: list[tuple[int, list[Any]]], merge: Merge, protocol: int, command: "Command", control: int = 0
+    ) -> None:
         """A command in parts, one for each shard named, whose replies `merge` joins."""
         header = self.header | VALUES | control
         for shard, argv in parts:
             self.run(shard, header).requests.append(argv)
-        self.add_step(Join([shard for shard, _ in parts], merge, protocol))
+        self.add_step(Join([shard for shard, _ in parts], merge, protocol, command))
 
     def add_step(self, step: Step) -> None:
         """A reply that is no shard's own."""
@@ -198,7 +205,7 @@ class Batch:
         if type(step) is bytes:
             return step
         if type(step) is Join:
-            return step.reply(answers)
+            return step.reply(answers, self.session.router)
         if type(step) is Later:
             assert step.text is not None
             return step.text

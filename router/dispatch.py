@@ -5,6 +5,7 @@ shards. BORROW: several keys that cannot be cut. ROUTER: answered here. The decl
 for a command's name. A session's usual commands do not even come here: see Session.begin.
 """
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -14,20 +15,29 @@ from common.frame import CONTROL
 from common.resp import encode, error_reply
 from router.batch import Batch, Later, Merge
 from router.link import LinkState
+from router.slowlog import Call, Part
 from router.merge import MERGES, in_order
 
 if TYPE_CHECKING:
     from router.session import Session
 
 
+logger = logging.getLogger("shardis")
+
+HTTP = frozenset({b"post", b"host:"})
+"""Whoever sends these is a browser that was made to talk to us: nothing more of what it sends must be run."""
+
+
 class AskShards:
     """What a router's handler returns when its reply is made of what all shards say to a message of the router."""
 
-    __slots__ = ("message", "merge")
+    __slots__ = ("message", "merge", "shards")
 
-    def __init__(self, message: list[Any], merge: Merge) -> None:
+    def __init__(self, message: list[Any], merge: Merge, shards: list[int] | None = None) -> None:
+        """Asks these shards only, which the handler has found to be up; all of them, or nobody, where none are named."""
         self.message = message
         self.merge = merge
+        self.shards = shards
 
 
 class Forward:
@@ -55,14 +65,57 @@ def dispatch(session: "Session", batch: Batch, argv: list[bytes]) -> bool:
     try:
         session.check(argv)
         command = router.table.find(argv)
+        if command.opaque:
+            check_protected(session, command.name)
         session.last_command = command.name
         if router.pause.stops(command, session):
             return False
         PLANS[command.plan](session, batch, command, argv)
     except RedisError as error:
-        router.count_error(error)
-        batch.add_step(error_reply(error))
+        _refuse(session, batch, argv, error)
+        if argv[0].lower() in HTTP:
+            session.kill()
+    except Exception:
+        logger.exception("internal error in %s", session.last_command)
+        _refuse(session, batch, argv, RedisError("ERR internal error"))
     return True
+
+
+def _refuse(session: "Session", batch: Batch, argv: list[bytes], error: RedisError) -> None:
+    """Answers a call that does not run with an error."""
+    router = session.router
+    container = router.table.resolve(argv[:1])
+    command = router.table.resolve(argv) or container
+    if command is not None:
+        command.rejected_calls += 1
+    if container is not None and container.opaque and len(argv) > 1 and session.authenticated:
+        # Who may not use DEBUG is not told what it has.
+        try:
+            check_protected(session, container.name)
+        except RedisError as refusal:
+            error = refusal
+    router.count_error(error)
+    batch.add_step(error_reply(error))
+
+
+def check_protected(session: "Session", name: str) -> None:
+    """Refuses a container that only some clients may use, as `enable-debug-command` says.  Raises RedisError."""
+    name = name.partition("|")[0]
+    allowed = session.router.config.values[f"enable-{name}-command"]
+    if allowed == "no" or (allowed == "local" and not is_local(session)):
+        raise RedisError(
+            f'ERR {name.upper()} command not allowed. If the enable-{name}-command option is set to "local", you can run'
+            " it from a local connection, otherwise you need to set this option in the configuration file, and then"
+            " restart the server."
+        )
+
+
+def is_local(session: "Session") -> bool:
+    """Whether the client is on this machine, by its address."""
+    return session.unix_socket or session.address.startswith(LOCAL_ADDRESSES)
+
+
+LOCAL_ADDRESSES = ("127.", "[::1]:", "[::ffff:127.")
 
 
 def _router(session: "Session", batch: Batch, command: Command, argv: list[bytes]) -> None:
@@ -71,14 +124,23 @@ def _router(session: "Session", batch: Batch, command: Command, argv: list[bytes
     started = router.clock_ns()
     try:
         reply = command.handler(session, *argv[command.words :])
-    finally:
-        command.count(router.clock_ns() - started)
-    if type(reply) is AskShards:
-        check_shards(session, command)
-        parts = [(shard, reply.message) for shard in range(router.shards)]
-        batch.add_join(parts, reply.merge, session.protocol, CONTROL)
-    elif type(reply) is Forward:
+    except RedisError as error:
+        command.failed_calls += 1
+        reply = error
+    duration = router.clock_ns() - started
+    if type(reply) is Forward:  # The shard counts it.
         batch.add(reply.shard, reply.argv)
+        return
+    command.count(duration)
+    if duration >= router.slow_us * 1000:
+        router.note_slow(session, argv, duration // 1000)
+    if type(reply) is AskShards:
+        if reply.shards is None:
+            check_shards(session, command)
+        call = Call(argv)
+        shards = range(router.shards) if reply.shards is None else reply.shards
+        parts = [(shard, Part(reply.message, call)) for shard in shards]
+        batch.add_join(parts, reply.merge, session.protocol, command, CONTROL)
     elif type(reply) is Wait:
         later = Later(batch)
         batch.add_step(later)
@@ -86,7 +148,12 @@ def _router(session: "Session", batch: Batch, command: Command, argv: list[bytes
     else:
         # The handler may just have changed protocol or db: the commands behind it go under the new header.
         batch.header = session.header
-        batch.add_step(encode(reply, session.protocol))
+        text = encode(reply, session.protocol)
+        if isinstance(reply, RedisError):
+            router.count_error(reply)
+        if len(text) >= router.logs.reply_bytes_min:
+            router.logs.note(router.logs.large_reply, session, command, argv, len(text))
+        batch.add_step(text)
 
 
 def _one(session: "Session", batch: Batch, command: Command, argv: list[bytes]) -> None:
@@ -119,7 +186,8 @@ def _split(session: "Session", batch: Batch, command: Command, argv: list[bytes]
         batch.add(owners[0], argv)
         return
     check_shards(session, command)
-    parts = {shard: argv[:start] for shard in shards}
+    call = Call(argv)
+    parts = {shard: Part(argv[:start], call) for shard in shards}
     for place, owner in enumerate(owners):
         at = start + place * step
         parts[owner] += argv[at : at + step]
@@ -129,14 +197,15 @@ def _split(session: "Session", batch: Batch, command: Command, argv: list[bytes]
         places = {shard: place for place, shard in enumerate(shards)}
         merge = in_order([places[owner] for owner in owners])
     command.calls += 1
-    batch.add_join(list(parts.items()), merge, session.protocol)
+    batch.add_join(list(parts.items()), merge, session.protocol, command)
 
 
 def _every(session: "Session", batch: Batch, command: Command, argv: list[bytes]) -> None:
     check_shards(session, command)
     command.calls += 1
-    parts = [(shard, argv) for shard in range(session.router.shards)]
-    batch.add_join(parts, MERGES[command.merge], session.protocol)
+    part = Part(argv, Call(argv))
+    parts = [(shard, part) for shard in range(session.router.shards)]
+    batch.add_join(parts, MERGES[command.merge], session.protocol, command)
 
 
 PLANS = {Plan.ROUTER: _router, Plan.ONE: _one, Plan.SPLIT: _split, Plan.EVERY: _every, Plan.BORROW: _borrow}

@@ -43,7 +43,8 @@ class Listener(Protocol):
     def link_hello(self, link: "Link", hello: dict[str, Any]) -> None: ...
     def link_changed(self, link: "Link") -> None: ...
     def link_congested(self, link: "Link", congested: bool) -> None: ...
-    def link_slow(self, session: Any, argv: list[bytes], duration_us: int) -> None: ...
+    def link_slow(self, session: Any, request: list[Any], duration_us: int) -> None: ...
+    def link_latency(self, event: str, duration_ms: int) -> None: ...
 
 
 class Link(asyncio.Protocol):
@@ -137,10 +138,12 @@ class Link(asyncio.Protocol):
             for number, replies in frame["late"].items():
                 self.late.pop(number).answer(replies)
         if "slow" in frame:
-            for number, argv, duration_us in frame["slow"]:
+            for number, place, duration_us in frame["slow"]:
                 run = self.late.get(number) or self.awaiting[number - self.answered]
                 if not isinstance(run, Message):
-                    self.listener.link_slow(run.batch.session, argv, duration_us)
+                    self.listener.link_slow(run.batch.session, run.requests[place], duration_us)
+        for event, duration_ms in frame.get("latency", ()):
+            self.listener.link_latency(event, duration_ms)
         if "hello" in frame:
             self.hello = frame["hello"]
             self._move(LinkState(self.hello["state"]))

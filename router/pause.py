@@ -22,7 +22,7 @@ class Pause:
         self.held: dict[Session, None] = {}
         """Clients whose next command waits, the first first."""
 
-    def begin(self, until_ms: int, all_commands: bool) -> None:
+    def begin(self, until_ms: int, *, all_commands: bool) -> None:
         """Begins a pause. One that is on and lasts longer, or stops more, stays as it is in that."""
         self.until_ms = max(self.until_ms, until_ms)
         self.all_commands = self.all_commands or all_commands

@@ -7,25 +7,35 @@ the configuration, the pause, and the counters of INFO.
 import asyncio
 import logging
 import os
+import resource
 import signal
 import socket
+import stat
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
-from common.command import Command, Plan, Table
-from common.config import Config
+from common.command import Command, Flag, Plan, Table
+from common.config import Config, read_text
 from common.errors import RedisError
+from common.log import set_level
 from common.slot import SLOTS, shard_of_slot, slot_function
 from router.commands.table import TABLE
+from router.latency import LatencyMonitor
 from router.link import Link, LinkState
 from router.pause import Pause
+from router.sampler import Sampler
 from router.session import Session
-from router.slowlog import SlowLog
+from router.slowlog import NEVER, Call, CommandLogs, Part, is_logged
 from router.stats import Stats
 
 logger = logging.getLogger("shardis")
 
+FIRST_HELLO_S = 2.0
+"""How long clients wait for a shard that is not there at the start, before they are told that it is down."""
+IDLE_CHECK_S = 1.0
+"""How often the directive `timeout` is seen to."""
 DRAIN_S = 1.0
 """How long a stop waits for the answers of what is under way."""
 
@@ -49,16 +59,26 @@ class Router:
         self.routes: dict[bytes, Command] = {}
         """By name, the commands of one key that a session in its usual state may forward without a question."""
         self.known = False
-        """Whether a shard has said which commands there are; until then clients wait."""
+        """Whether the shards have said which commands there are; until then, some ms after a start, clients wait."""
+        self.opening = False
+        """Whether the first shard that answers is enough: the others had their time."""
         self.sessions: dict[int, Session] = {}
         self.congested: set[int] = set()
         """Shards that do not read as fast as their clients feed them."""
         self.pause = Pause()
         self._pause_timer: asyncio.TimerHandle | None = None
         self.stats = Stats()
-        self.slowlog = SlowLog()
+        self.sampler = Sampler()
+        self.logs = CommandLogs()
+        self.latency = LatencyMonitor()
+        self.slow_us = NEVER
+        """From which duration on a command is slow, for its log or for LATENCY."""
+        self._idle_timer: asyncio.TimerHandle | None = None
         self.started_ms = self.now_ms()
         self.run_id = self.random_bytes(20).hex()
+        self.machine = machine()
+        self.start_rss_bytes = self.process_info()["rss_bytes"]
+        self.configure()
         self.stopping = False
         self.stopped = asyncio.Event()
         self._last_client_id = 0
@@ -78,20 +98,32 @@ class Router:
         """Unix time in ms."""
         return time.time_ns() // 1_000_000
 
+    @staticmethod
+    def now_us() -> int:
+        """Unix time in µs."""
+        return time.time_ns() // 1000
+
     # Links
 
     def link_hello(self, link: Link, hello: dict[str, Any]) -> None:
         """Learns which commands there are, and tells the shard what was changed since it was configured."""
-        if not self.known:
-            self.known = True
+        if not self.routes:
             self.table.merge(Table.from_wire(hello["table"]))
             self._choose_routes()
-            for session in list(self.sessions.values()):
-                session.pump()
+        if self.opening or all(other.hello for other in self.links):
+            self.open()
         changed = self.config.changed_at_run_time()
         if changed:
             link.tell(["config", changed])
         link.tell(["pause_expiry", self.pause.active])
+
+    def open(self) -> None:
+        """Begins to serve: every shard has answered, or had its time to."""
+        self.opening = True
+        if self.routes and not self.known:
+            self.known = True
+            for session in list(self.sessions.values()):
+                session.pump()
 
     def _choose_routes(self) -> None:
         self.routes = {
@@ -118,10 +150,37 @@ class Router:
             self.congested.discard(link.index)
             if not self.congested:
                 for session in list(self.sessions.values()):
-                    session.pump()
+                    session.resume()
 
-    def link_slow(self, session: Session, argv: list[bytes], duration_us: int) -> None:
-        self.slowlog.add(argv, duration_us, self.now_ms() // 1000, session.address, session.name)
+    # What took long
+
+    def link_slow(self, session: Session, request: list[Any], duration_us: int) -> None:
+        if isinstance(request, Part):
+            self.note_slow(session, request.call.argv, duration_us, request.call)
+        else:
+            self.note_slow(session, request, duration_us)
+
+    def link_latency(self, event: str, duration_ms: int) -> None:
+        self.latency.add(event, self.now_ms() // 1000, duration_ms)
+
+    def note_slow(self, session: Session, argv: list[bytes], duration_us: int, call: Call | None = None) -> None:
+        """Takes note of a command that took `slow_us` or more: its slowest part, if several shards have a part in it."""
+        command = self.table.resolve(argv)
+        before_us = call.duration_us if call else 0
+        if command is None or duration_us <= before_us:
+            return
+        threshold_ms = self.config["latency-monitor-threshold"]
+        if duration_us >= threshold_ms * 1000 > 0:
+            event = "fast-command" if command.flags & Flag.FAST else "command"
+            before_ms = before_us // 1000 if before_us >= threshold_ms * 1000 else 0
+            self.latency.add(event, self.now_ms() // 1000, duration_us // 1000, before_ms)
+        entry = call.entry if call else None
+        if entry is not None:
+            entry.amount = duration_us
+        elif self.logs.slow.wants(duration_us) and is_logged(command, argv):
+            entry = self.logs.note(self.logs.slow, session, command, argv, duration_us)
+        if call:
+            call.duration_us, call.entry = duration_us, entry
 
     # Sessions
 
@@ -144,14 +203,17 @@ class Router:
             return
         self.sessions[session.id] = session
         session.changed()  # A pause may have begun since its connection was accepted.
+        if not self.sampler.running:
+            self._sample()
 
     def session_lost(self, session: Session) -> None:
         self.sessions.pop(session.id, None)
+        self.stats.gather(session)
         self.pause.forget(session)
 
-    def pause_clients(self, duration_ms: int, all_commands: bool) -> None:
+    def pause_clients(self, duration_ms: int, *, all_commands: bool) -> None:
         """Makes clients wait with their writes, or with all commands (CLIENT PAUSE)."""
-        self.pause.begin(self.now_ms() + duration_ms, all_commands)
+        self.pause.begin(self.now_ms() + duration_ms, all_commands=all_commands)
         self._pause_changed()
         self._end_pause_in_time()
 
@@ -183,9 +245,91 @@ class Router:
         for link in self.links:
             link.tell(["pause_expiry", self.pause.active])
 
+    def traffic(self) -> Stats:
+        """The counters, with what the living sessions have counted so far."""
+        for session in self.sessions.values():
+            self.stats.gather(session)
+        return self.stats
+
     def count_error(self, error: RedisError) -> None:
         """Counts an error reply that was made here, by its first word."""
         self.stats.count_error(str(error))
+
+    def reset_stats(self) -> None:
+        """Forgets all counts (CONFIG RESETSTAT)."""
+        self.traffic()
+        self.stats = Stats()
+        self.sampler.forget()
+        for command in self.table.each():
+            command.reset()
+
+    def _sample(self) -> None:
+        """Takes a look at the traffic, and comes again when the sampler wants it."""
+        started_s = self.loop.time()
+        stats = self.traffic()
+        self.sampler.look(
+            started_s, stats.total_commands_processed, stats.total_net_input_bytes, stats.total_net_output_bytes
+        )
+        again_s = self.sampler.next_look_s(len(self.sessions), self.loop.time() - started_s)
+        if again_s is not None:
+            self.loop.call_later(again_s, self._sample)
+
+    # Configuration
+
+    def configure(self) -> None:
+        """Takes over the directives, at start and when CONFIG SET changed some."""
+        values = self.config.values
+        set_level(values["loglevel"])
+        self.logs.configure(values)
+        threshold_ms = values["latency-monitor-threshold"]
+        slow = self.logs.slow
+        self.slow_us = min(slow.threshold if slow.wants(NEVER) else NEVER, threshold_ms * 1000 or NEVER)
+        self.request_limits = (values["proto-max-bulk-len"], values["client-query-buffer-limit"])
+        for session in self.sessions.values():
+            session.requests.bulk_size_bytes_max, session.requests.query_size_bytes_max = self.request_limits
+            session.changed()
+        if values["timeout"] and self._idle_timer is None:
+            self._end_idle_clients()
+
+    def _end_idle_clients(self) -> None:
+        """Closes the clients that were silent for `timeout` seconds and wait for nothing."""
+        timeout_ms = self.config["timeout"] * 1000
+        self._idle_timer = self.loop.call_later(IDLE_CHECK_S, self._end_idle_clients) if timeout_ms else None
+        now_ms = self.now_ms()
+        for session in list(self.sessions.values()) if timeout_ms else ():
+            if now_ms - session.active_ms > timeout_ms and not session.batches and session.unblock is None:
+                session.kill()
+
+    def rewrite_config(self) -> None:
+        """Writes today's configuration into its file (CONFIG REWRITE).  Raises RedisError."""
+        path = self.config.file
+        if not path:
+            raise RedisError("ERR The server is running without a config file")
+        try:
+            old = read_text(path) if os.path.exists(path) else ""
+            write_atomically(path, self.config.rewrite(old))
+        except OSError as error:
+            logger.warning("the configuration file can't be written: %s", error)
+            raise RedisError(f"ERR Rewriting config file: {error.strerror}") from None
+        logger.info("the configuration file is rewritten: %s", path)
+
+    # What only a process knows
+
+    def process_info(self) -> dict[str, Any]:
+        """Memory (bytes) and CPU (seconds) of this process, from the OS."""
+        with open("/proc/self/statm", "rb") as file:
+            rss_bytes = int(file.read().split()[1]) * resource.getpagesize()
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        loop = resource.getrusage(resource.RUSAGE_THREAD)
+        return {
+            "pid": os.getpid(),
+            "rss_bytes": rss_bytes,
+            "rss_peak_bytes": usage.ru_maxrss * 1024,
+            "cpu_user_s": usage.ru_utime,
+            "cpu_system_s": usage.ru_stime,
+            "loop_user_s": loop.ru_utime,
+            "loop_system_s": loop.ru_stime,
+        }
 
     # Start and stop
 
@@ -194,6 +338,7 @@ class Router:
         servers = [await self.loop.create_server(lambda: Session(self), sock=sock) for sock in self._sockets()]
         for link in self.links:
             self.loop.create_task(link.connect())
+        self.loop.call_later(FIRST_HELLO_S, self.open)
         logger.info("ready to accept connections on port %d", self.config["port"])
         await self.stopped.wait()
         for server in servers:
@@ -241,6 +386,39 @@ class Router:
 def _one_key(command: Command) -> bool:
     """Whether every call within `shortest` and `longest` has exactly the one key argv[1]."""
     return command.plan is Plan.ONE and command.last_key == 1 and not command.subcommands
+
+
+def machine() -> dict[str, Any]:
+    """What does not change: the system, and how much memory it has."""
+    system = os.uname()
+    return {
+        "os": f"{system.sysname} {system.release} {system.machine}",
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "executable": sys.executable,
+    }
+
+
+def write_atomically(path: str, text: str) -> None:
+    """Replaces the file by one of that text: after a crash it is the old or the new one, whole.  Raises OSError."""
+    path = os.path.realpath(path)
+    temporary = f"{path}.{os.getpid()}.tmp"
+    mode = stat.S_IMODE(os.stat(path).st_mode) if os.path.exists(path) else 0o600
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        with open(fd, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        os.rename(temporary, path)
+    except OSError:
+        os.unlink(temporary)
+        raise
+    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def listening(host: str, port: int, backlog: int) -> socket.socket:

@@ -54,7 +54,7 @@ class Session(asyncio.Protocol):
         self.router = router
         self.id = router.next_client_id()
         self.transport: asyncio.Transport | None = None
-        self.requests = Requests()
+        self.requests = Requests(*router.request_limits)
         self.backlog: deque[list[bytes]] = deque()
         self.batches: deque[Batch] = deque()
         self.begun = 0
@@ -66,6 +66,8 @@ class Session(asyncio.Protocol):
         """Whether `begin` runs: what completes meanwhile must not begin more, or a long backlog would recurse."""
         self.held = False
         """Whether the next command waits for the end of a CLIENT PAUSE."""
+        self.stalled = False
+        """Whether a shard that this client feeds has more unread than it should: the client is not read meanwhile."""
         self.fault: ProtocolError | QueryTooLong | None = None
         """What was wrong with the bytes behind the backlog."""
         self.ended = False
@@ -78,8 +80,14 @@ class Session(asyncio.Protocol):
         self.created_ms = router.now_ms()
         self.active_ms = self.created_ms
         self.bytes_in = 0
+        self.bytes_looked_at = 0
+        """What of `bytes_in` is known to hold no large request, see CommandLogs."""
         self.bytes_out = 0
         self.commands = 0
+        self.reads = 0
+        self.writes = 0
+        self.gathered = (0, 0, 0, 0, 0)
+        """What of these counts `Stats.gather` has added to the server's."""
         self.last_command = "NULL"
         """The full name of the last command: "client|list"."""
         self.library_name = b""
@@ -110,10 +118,7 @@ class Session(asyncio.Protocol):
         """Derives from the state what the hot path goes by; to be called after every change of it."""
         self.header = (self.db << DB_SHIFT) | (RESP3 if self.protocol == 3 else 0) | (NO_TOUCH if self.no_touch else 0)
         self.plain = (
-            self.authenticated
-            and self.replies is Replies.ON
-            and not self.closing
-            and not self.router.pause.active
+            self.authenticated and self.replies is Replies.ON and not self.closing and not self.router.pause.active
         )
         self.requests.authenticated = self.authenticated
 
@@ -122,14 +127,17 @@ class Session(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         router = self.router
         self.bytes_in += len(data)
-        router.stats.total_net_input_bytes += len(data)
-        router.stats.total_reads_processed += 1
+        self.reads += 1
         self.active_ms = router.now_ms()
         commands = self._complete(data)
-        if self.backlog or len(commands) > self.window - self.begun or not router.known or router.congested:
+        if self.backlog or self.stalled or not router.known or len(commands) > self.window - self.begun:
             self.backlog.extend(commands)
         elif commands:
             self.begin(commands)
+        if self.bytes_in - self.bytes_looked_at >= router.logs.request_bytes_min:
+            # Only now: a CONFIG SET of that very number counts for itself, as in Valkey.
+            router.logs.note_requests(self, commands)
+            self.bytes_looked_at = self.bytes_in - self.requests.query_size_bytes
         if self.backlog or self.requests.stopped or self.fault is not None:
             self.pump()
 
@@ -146,7 +154,7 @@ class Session(asyncio.Protocol):
         if self.beginning:
             return
         backlog = self.backlog
-        while not (self.writing_paused or self.held or self.closing or self.router.congested) and self.router.known:
+        while not (self.writing_paused or self.held or self.closing or self.stalled) and self.router.known:
             if not backlog and self.requests.stopped:
                 backlog.extend(self._complete(b""))
             room = min(self.window - self.begun, len(backlog))
@@ -155,7 +163,7 @@ class Session(asyncio.Protocol):
             self.begin([backlog.popleft() for _ in range(room)])
         if self.fault is not None and not backlog and not self.closing:
             self._end(self.fault)
-        self._read(not backlog and not self.writing_paused and not self.router.congested)
+        self._read(not backlog and not self.writing_paused and not self.stalled)
 
     def begin(self, commands: list[list[bytes]]) -> None:
         """Begins these commands, in one turn: see Batch. Those that cannot be begun yet go back to the backlog."""
@@ -184,7 +192,6 @@ class Session(asyncio.Protocol):
             else:
                 routes = router.routes if self.plain else NO_ROUTES
         self.commands += batch.size
-        router.stats.total_commands_processed += batch.size
         self.begun += batch.size
         if route is not None:  # Otherwise `dispatch` knows its name.
             self.last_command = route.name
@@ -194,8 +201,15 @@ class Session(asyncio.Protocol):
         if not batch.waiting:
             self.completed()
         self.beginning = False
-        if router.congested:
+        if router.congested and any(run.shard in router.congested for run in batch.runs):
+            self.stalled = True
             self._read(False)
+
+    def resume(self) -> None:
+        """Goes on after a shard that this client feeds has caught up."""
+        if self.stalled:
+            self.stalled = False
+            self.pump()
 
     def _dispatch(self, batch: Batch, argv: list[bytes]) -> bool:
         """Adds one unusual command to the batch; False if it has to wait."""
@@ -239,6 +253,8 @@ class Session(asyncio.Protocol):
             done = batches.popleft()
             self.begun -= done.size
             replies = done.replies()
+            if len(replies) >= self.router.logs.reply_bytes_min:
+                self.router.logs.note_replies(self, done, replies)
             # At the size of its last replies, what is under way must not bring more than WINDOW_BYTES_MAX.
             window = WINDOW_BYTES_MAX * done.size // (len(replies) + 1) + 1
             self.window = min(WINDOW_COMMANDS_MAX, 2 * self.window, window)
@@ -252,8 +268,7 @@ class Session(asyncio.Protocol):
         """Sends bytes that are in their place."""
         if self.transport is not None and data:
             self.bytes_out += len(data)
-            self.router.stats.total_net_output_bytes += len(data)
-            self.router.stats.total_writes_processed += 1
+            self.writes += 1
             self.transport.write(data)
 
     def _end(self, fault: ProtocolError | QueryTooLong) -> None:
@@ -261,7 +276,7 @@ class Session(asyncio.Protocol):
         self.end()
         batch = Batch(self, self.router.shards, self.header)
         if isinstance(fault, ProtocolError):
-            batch.add_step(b"-ERR Protocol error: %b\r\n" % str(fault).encode("latin-1"))
+            batch.add_step(b"-ERR Protocol error: %b\r\n" % str(fault).encode("utf-8", "surrogateescape"))
         else:
             self.router.stats.client_query_buffer_limit_disconnections += 1
         self.batches.append(batch)

@@ -1,9 +1,13 @@
 """Counters of the router, by the names that INFO gives them."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from router.session import Session
 
 ERROR_KINDS_MAX = 128
-"""Kinds of error that are counted, Redis's limit: a kind is a word that a handler chose, but scripts will choose some."""
+"""Kinds of error that are counted, Redis's limit: a kind is the first word of a text, which a script could choose."""
 
 
 @dataclass(slots=True)
@@ -21,6 +25,16 @@ class Stats:
     client_query_buffer_limit_disconnections: int = 0
     acl_access_denied_auth: int = 0
     errors: dict[str, int] = field(default_factory=dict)
+
+    def gather(self, session: "Session") -> None:
+        """Adds what a session counted since the last time. Sessions count for themselves: that is cheaper per read."""
+        counts = (session.commands, session.bytes_in, session.bytes_out, session.reads, session.writes)
+        before, session.gathered = session.gathered, counts
+        self.total_commands_processed += counts[0] - before[0]
+        self.total_net_input_bytes += counts[1] - before[1]
+        self.total_net_output_bytes += counts[2] - before[2]
+        self.total_reads_processed += counts[3] - before[3]
+        self.total_writes_processed += counts[4] - before[4]
 
     def count_error(self, text: str) -> None:
         """Counts an error reply by the first word of its text."""

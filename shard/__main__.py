@@ -2,11 +2,12 @@
 
 import argparse
 import asyncio
-import gc
+
 import sys
 
 import uvloop
 
+from common.collector import settle
 from common.config import Config, ConfigError
 from common.log import set_up
 from shard.server import Shard
@@ -39,9 +40,7 @@ def options() -> argparse.ArgumentParser:
 async def run(config: Config, index: int, supervisor_fd: int | None) -> int:
     shard = Shard(config, index)
     shard.stop_on_signals(supervisor_fd)
-    # The collector walks every container there is: what start-up made stays out of its way.
-    gc.collect()
-    gc.freeze()
+    settle()
     await shard.serve()
     return 0
 

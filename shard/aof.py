@@ -105,6 +105,9 @@ class Aof:
         self.base_size_bytes = 0
         self.written_bytes = 0
         """Appended to the log by this process. `synced_bytes` follows it."""
+        self.loaded_bytes = 0
+        self.total_bytes = 0
+        """What a load has come to, and what it will come to."""
         self.delayed_fsyncs = 0
         self._write_error: OSError | None = None
         self._disk = disk or Disk()
@@ -179,6 +182,7 @@ class Aof:
                         reason = f"a command before it, {name!r}, can't be done again: {error}"
                         raise LogDamaged(part.offset, reason, part.file) from error
                 commands += len(run)
+            self.loaded_bytes, self.total_bytes = part.loaded_bytes, part.total_bytes
             if part.dropped_bytes:
                 _cut(Path(part.file), part.offset)
             yield commands

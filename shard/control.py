@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from shard import walk
+from shard.digest import NOTHING, digest_of_db, digest_of_value
+from shard.footprint import db_overhead_bytes
 
 if TYPE_CHECKING:
     from shard.server import Shard
@@ -28,9 +30,13 @@ def info(shard: "Shard") -> dict[str, Any]:
     executor = shard.executor
     stats = store.stats
     return {
-        "process": shard.process_info(),
+        "process": shard.process_info() | {"rss_start_bytes": shard.start_rss_bytes},
         "loading": executor.loading,
+        "loading_since_s": shard.loading_since_s,
+        "loaded_bytes": shard.aof.loaded_bytes,
+        "total_bytes": shard.aof.total_bytes,
         "commands_loaded": shard.commands_loaded,
+        "errors": executor.errors,
         "changes": store.changes_total,
         "refusing": executor.refusal is not None,
         "internal_errors": executor.internal_errors,
@@ -56,6 +62,30 @@ def reset_stats(shard: "Shard") -> None:
 
 
 @control
+def sleep(shard: "Shard", seconds: float) -> None:
+    """DEBUG SLEEP."""
+    shard.sleep(seconds)
+
+
+@control
+def active_expiry(shard: "Shard", active: bool) -> None:
+    """DEBUG SET-ACTIVE-EXPIRE: whether keys that nobody reads are removed when their time has come."""
+    shard.active_expiry = active
+
+
+@control
+def reload(shard: "Shard") -> None:
+    """DEBUG LOADAOF and RELOAD."""
+    shard.reload()
+
+
+@control
+def digests(shard: "Shard") -> dict[int, bytes]:
+    """This shard's part of DEBUG DIGEST, see shard/digest.py, by db."""
+    return {db.index: digest_of_db(db) for db in shard.store.dbs if db.size}
+
+
+@control
 def pause_expiry(shard: "Shard", paused: bool) -> None:
     """CLIENT PAUSE and its end: while clients are paused, no key is removed because its time has come."""
     shard.expiry_paused = paused
@@ -73,3 +103,34 @@ def random_key(shard: "Shard", db: int) -> list[Any]:
     store.changes = 0
     shard.executor.log_expired()
     return [store.dbs[db].size if key is not None else 0, key, store.random.random()]
+
+
+@control
+def digests_of_values(shard: "Shard", db: int, keys: list[bytes]) -> list[bytes]:
+    """DEBUG DIGEST-VALUE of these keys of one db; zeros for a key that is not here."""
+    keyspace = shard.store.dbs[db]
+    values = [(key, keyspace.peek(key)) for key in keys]
+    return [NOTHING if value is None else digest_of_value(keyspace, key, value) for key, value in values]
+
+
+@control
+def populate(shard: "Shard", db: int, count: int, prefix: bytes, size_bytes: int) -> None:
+    """This shard's part of DEBUG POPULATE: those of `prefix:0 ... prefix:count-1` that belong here and are not there."""
+    store = shard.store
+    keyspace = store.dbs[db]
+    for number in range(count):
+        key = b"%b:%d" % (prefix, number)
+        if keyspace.slot_of(key) in store.slots_owned and keyspace.peek(key) is None:
+            value = b"value:%d" % number
+            value = value[:size_bytes].ljust(size_bytes, b"\0") if size_bytes else value
+            keyspace.set(key, value)
+            shard.executor.log(db, [b"SET", key, value])
+    store.changes_total += store.changes
+    store.changes = 0
+    shard.executor.log_expired()
+
+
+@control
+def memory(shard: "Shard") -> dict[str, Any]:
+    """What MEMORY STATS says beside INFO: the overhead of each db that has keys, as [main, expires] in bytes."""
+    return {"overheads": {db.index: list(db_overhead_bytes(db)) for db in shard.store.dbs if db.size}}

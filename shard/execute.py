@@ -24,6 +24,9 @@ OK_LINE = encode(OK, 2)
 """What most writes answer, ready made."""
 INTERNAL_ERROR = "ERR internal error"
 
+ERROR_KINDS_MAX = 128
+"""Kinds of error that are counted, Redis's limit."""
+
 Log = Callable[[int, list[bytes]], None]
 LogGroup = Callable[[list[tuple[int, list[bytes]]]], None]
 
@@ -31,7 +34,7 @@ LogGroup = Callable[[list[tuple[int, list[bytes]]]], None]
 class Entry:
     """A command as `run` needs it: what of the declaration matters per call, and the counts."""
 
-    __slots__ = ("command", "handler", "words", "stats", "nanoseconds", "histogram")
+    __slots__ = ("command", "handler", "words", "stats", "nanoseconds", "histogram", "parts")
 
     def __init__(self, command: Command) -> None:
         assert command.handler is not None
@@ -41,6 +44,8 @@ class Entry:
         self.stats = CommandStats()
         self.nanoseconds = 0
         self.histogram = self.stats.histogram
+        self.parts = 0
+        """Calls that were a part of a command on several shards: the router counts that command, once."""
 
 
 class Executor:
@@ -57,11 +62,13 @@ class Executor:
         """By name in both cases, what runs without a question; empty while there is one: loading, a refusal."""
         self.slow_ns = 10_000_000
         """From which duration on a command is reported as slow; -1 for never."""
-        self.slow: list[tuple[int, list[bytes], int]] = []
-        """Commands that took at least `slow_ns`: number of the run, request, duration in µs; until somebody takes them."""
+        self.slow: list[tuple[int, int, int]] = []
+        """Commands that took at least `slow_ns`: number of the run, place in it, µs; until somebody takes them."""
         self.number = 0
         """The number of the run that is executed, in its link's stream."""
         self.internal_errors = 0
+        self.errors: dict[str, int] = {}
+        """Error replies, by their first word; those of parts are the router's to count."""
         self.loading = False
         self.refusal: RedisError | None = None
         self.state(loading=False, refusal=None)
@@ -107,16 +114,21 @@ class Executor:
                     reply = entry.handler(db, *argv[entry.words :])
             except RedisError as error:
                 reply = error
-                if entry is not None:
-                    entry.stats.failed_calls += 1
+                if not values:
+                    self._count_error(entry, str(error))
             except Exception:
                 logger.exception("internal error in %s", argv[0].decode("latin-1"))
                 self.internal_errors += 1
                 reply = RedisError(INTERNAL_ERROR)
+                if not values:
+                    self._count_error(entry, INTERNAL_ERROR)
             if store.changes:
                 self._log_effects(db.index, argv)
             if values:
-                replies.append(reply)
+                # A string that is edited in place may change before the reply leaves: what leaves is what it was.
+                replies.append(bytes(reply) if type(reply) is bytearray else reply)
+                if entry is not None:
+                    entry.parts += 1
             elif type(reply) is bytes:
                 replies.append(b"$%d\r\n%b\r\n" % (len(reply), reply))
             elif reply is OK:
@@ -130,7 +142,7 @@ class Executor:
                 entry.nanoseconds += duration
                 entry.histogram[duration.bit_length()] += 1
                 if duration >= slow_ns >= 0:
-                    self.slow.append((self.number, argv, duration // 1000))
+                    self.slow.append((self.number, len(replies) - 1, duration // 1000))
         return b"".join(replies) if header & JOINED else replies
 
     def _unusual(self, argv: list[bytes]) -> Entry:
@@ -144,6 +156,14 @@ class Executor:
             entry.stats.rejected_calls += 1
             raise self.refusal
         return entry
+
+    def _count_error(self, entry: Entry | None, text: str) -> None:
+        """Counts an error reply; `entry` is what ran, None if nothing did."""
+        if entry is not None:
+            entry.stats.failed_calls += 1
+        kind = text.partition(" ")[0]
+        if kind in self.errors or len(self.errors) < ERROR_KINDS_MAX:
+            self.errors[kind] = self.errors.get(kind, 0) + 1
 
     def _log_effects(self, db: int, argv: list[bytes]) -> None:
         """Hands what the command did to the log: what expired first, then its own effects or the request as it came."""
@@ -180,8 +200,8 @@ class Executor:
         counted = {}
         for name, entry in self.entries.items():
             stats = entry.stats
-            stats.calls, stats.nanoseconds = sum(entry.histogram), entry.nanoseconds
-            if stats.calls or stats.rejected_calls or stats.failed_calls:
+            stats.calls, stats.nanoseconds = sum(entry.histogram) - entry.parts, entry.nanoseconds
+            if stats.nanoseconds or stats.rejected_calls or stats.failed_calls:
                 counted[name] = stats
         return counted
 
@@ -189,5 +209,6 @@ class Executor:
         """Forgets all counts (CONFIG RESETSTAT)."""
         for entry in self.entries.values():
             entry.stats = CommandStats()
-            entry.nanoseconds = 0
+            entry.nanoseconds = entry.parts = 0
             entry.histogram = entry.stats.histogram
+        self.errors.clear()

@@ -12,6 +12,7 @@ Rule 2: nothing here grows as one big dict or set: times lie slot by slot, and a
 """
 
 from collections.abc import Callable, Iterator
+from itertools import compress
 from typing import Any
 
 from common.slot import SLOTS, slot_of
@@ -148,7 +149,8 @@ class Expiries:
 
     def _check(self) -> None:
         """Asserts every invariant. O(n)."""
-        times = {key: (slot, keys[key]) for slot, keys in enumerate(self.slots) for key in keys}
+        used = compress(range(SLOTS), self.slots)
+        times = {key: (slot, self.slots[slot][key]) for slot in used for key in self.slots[slot]}
         assert self.count == len(times)
         assert sum(map(len, self._sets.values())) == len(times)
         assert all(self._sets.values())
@@ -158,7 +160,7 @@ class Expiries:
             if key not in self._sets.get(number, ()):
                 number = _set_number(key, at_ms, self._tick_before)
                 assert key in self._sets[number] and number in self._moving
-        for keys in self.slots:
+        for keys in filter(len, self.slots):
             assert type(keys) is WideSlot or len(keys) <= SLOT_KEYS_MAX
         assert not NO_TIMES
 

@@ -48,6 +48,5 @@ class IdleClocks:
     def _check(self) -> None:
         """Asserts every invariant. O(SLOTS)."""
         assert len(UNUSED) == 1
-        for clocks in self.slots:
-            assert clocks is UNUSED or CLOCKS_MIN <= len(clocks) <= CLOCKS_MAX
-            assert len(clocks).bit_count() == 1
+        for size in set(map(len, self.slots)) - {1}:
+            assert CLOCKS_MIN <= size <= CLOCKS_MAX and size.bit_count() == 1

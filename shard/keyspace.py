@@ -8,7 +8,7 @@ Rule 3: time and chance are arguments: `store.now_ms` comes with every batch, no
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, islice
+from itertools import chain, compress, islice
 from random import Random
 from typing import Any
 
@@ -403,10 +403,12 @@ class Keyspace:
         assert self.size == sum(map(len, self.slots))
         self.expiries._check()
         self.idle._check()
-        for number, slot in enumerate(self.slots):
+        for number in compress(range(SLOTS), self.expiries.slots):
+            assert all(key in self.slots[number] for key in self.expiries.slots[number])
+        for number in compress(range(SLOTS), self.slots):
+            slot = self.slots[number]
             if type(slot) is WideSlot:
                 slot._check()
             assert all(self.slot_of(key) == number for key in slot)
-            assert all(key in slot for key in self.expiries.slots[number])
             assert len(self.idle.slots[number]) >= min(2 * len(slot), CLOCKS_MAX)
             assert None not in [slot[key] for key in slot]

@@ -18,8 +18,9 @@ from typing import Any, cast
 from common.config import Config
 from common.errors import RedisError
 from common.frame import CONTROL, packer, unpacker
-from common.slot import slot_function
-from shard.aof import Aof, read_layout, write_layout
+from common.log import set_level
+from common.slot import slot_function, slots_of_shard, slots_of_shard
+from shard.aof import Aof, Fsync, read_layout, write_layout
 from shard.commands.table import TABLE
 from shard.control import CONTROLS
 from shard.execute import Executor
@@ -39,6 +40,10 @@ EXPIRY_LAG_MS = 5
 be read a moment earlier, and a key must not be gone for a command whose time is before its expiry."""
 
 
+LATE_EVENTS_MAX = 1000
+"""Events of LATENCY that wait for the router: more say no more."""
+
+
 class Shard:
     """One shard: keyspace, log, executor, and the links to whoever sends it frames."""
 
@@ -47,12 +52,24 @@ class Shard:
         self.index = index
         self.loop = asyncio.get_running_loop()
         slot_of = slot_function(config["hash-tags"])
-        self.store = Store(databases=config["databases"], slot_of=slot_of, config=config.values)
+        self.store = Store(
+            databases=config["databases"],
+            slot_of=slot_of,
+            slots_owned=slots_of_shard(index, config["shards"]),
+            config=config.values,
+        )
         self.aof = Aof.of_shard(config, index)
         self.executor = Executor(self.store, TABLE, self.aof.append, self.aof.append_group, time.perf_counter_ns)
         self.links: set[Link] = set()
         self.started_s = time.time()
         self.commands_loaded = 0
+        self.loading_since_s = 0
+        """Unix time at which the last load of the log began."""
+        self.start_rss_bytes = self.process_info()["rss_bytes"]
+        self.latency_threshold_ms = 0
+        """From which duration on background work and writes to the log are told to the router; 0 for never."""
+        self.late_events: list[tuple[str, int]] = []
+        """What took so long, and how many ms, until the router is told."""
         self.stopped = asyncio.Event()
         self.loading: Iterator[int] | None = None
         self.active_expiry = True
@@ -94,17 +111,15 @@ class Shard:
     async def load(self) -> None:
         """Replays the log, a slice at a time, so that clients get -LOADING instead of silence."""
         self.executor.state(loading=True, refusal=None)
-        self.store.expiring = False
+        self.store.begin_replay(time.time_ns() // 1_000_000)
+        self.loading_since_s = int(time.time())
         started = last = time.monotonic()
         for self.commands_loaded in self.aof.load(self.executor.replay):
             await asyncio.sleep(0)
             if time.monotonic() - last > 1:
                 last = time.monotonic()
                 logger.info("loading the log: %d commands so far", self.commands_loaded)
-        self.store.changes = 0
-        self.store.effects.clear()
-        self.store.explicit = False
-        self.store.expiring = True
+        self._loaded()
         self.executor.state(loading=False, refusal=None)
         keys = sum(db.size for db in self.store.dbs)
         logger.info(
@@ -112,6 +127,33 @@ class Shard:
         )
         for link in self.links:
             link.send({"state": "ready"})
+
+    def _loaded(self) -> None:
+        """Goes on after the last command of the log: what a replay left in the books is no change of its own."""
+        store = self.store
+        store.changes = 0
+        store.effects.clear()
+        store.explicit = False
+        store.expiring = True
+
+    def reload(self) -> None:
+        """Drops all data and does again what the log says, in one turn (DEBUG LOADAOF).  Raises RedisError."""
+        if not self.aof.enabled or not self.aof.flush():
+            raise RedisError("ERR Error trying to load the AOF files, check server logs.")
+        self.aof.close()
+        self.aof = Aof.of_shard(self.config, self.index)
+        executor, store = self.executor, self.store
+        executor.log, executor.log_group = self.aof.append, self.aof.append_group
+        for db in store.dbs:
+            db.clear(later=True)
+        store.expiring = False
+        for self.commands_loaded in self.aof.load(executor.replay):
+            pass
+        self._loaded()
+
+    def sleep(self, seconds: float) -> None:
+        """Does nothing at all for a while, and has everybody wait for it (DEBUG SLEEP)."""
+        time.sleep(seconds)
 
     def stop(self) -> None:
         """Ends `serve` once what was begun is on disk."""
@@ -128,7 +170,9 @@ class Shard:
         """Takes over directives, at start and when CONFIG SET changed them."""
         if values:
             self.config.update(values)
-        self.executor.slow_ns = self.config["slowlog-log-slower-than"] * 1000
+        set_level(self.config["loglevel"])
+        self.latency_threshold_ms = self.config["latency-monitor-threshold"]
+        self.executor.slow_ns = slow_ns(self.config)
         self.aof.set_fsync(self.config["appendfsync"])
 
     # A turn
@@ -142,25 +186,46 @@ class Shard:
             header = frame[place]
             executor.number = number + len(replies)
             if header & CONTROL:
-                replies.append([self.control(message) for message in frame[place + 1]])
+                messages = frame[place + 1]
+                replies.append([self.control(message, place) for place, message in enumerate(messages)])
             else:
                 replies.append(executor.run(header, frame[place + 1]))
         return replies
 
-    def control(self, message: list[Any]) -> Any:
-        """Does what the router asks of this shard itself."""
+    def control(self, message: list[Any], place: int) -> Any:
+        """Does what the router asks of this shard itself; `place` is that of the message in its run."""
+        executor = self.executor
+        started = executor.clock_ns()
         try:
             return CONTROLS[message[0]](self, *message[1:])
         except RedisError as error:
             return error
+        finally:
+            duration = executor.clock_ns() - started
+            if duration >= executor.slow_ns >= 0:
+                executor.slow.append((executor.number, place, duration // 1000))
 
     def flush(self) -> None:
         """Writes the log of this turn. If it cannot be written, writes are refused until it can."""
         if self.aof.enabled:
-            self.aof.flush()
+            if self.latency_threshold_ms:
+                self._flush_timed()
+            else:
+                self.aof.flush()
             failing = self.aof.last_write_error is not None
             if failing != (self.executor.refusal is not None):
                 self.executor.state(loading=self.executor.loading, refusal=misconf(self.aof) if failing else None)
+
+    def _flush_timed(self) -> None:
+        started = time.perf_counter()
+        self.aof.flush()
+        syncing = self.aof.fsync is Fsync.ALWAYS
+        self.note_latency("aof-fsync-always" if syncing else "aof-write", time.perf_counter() - started)
+
+    def note_latency(self, event: str, duration_s: float) -> None:
+        """Has the router told of work that took `latency-monitor-threshold` or more."""
+        if duration_s * 1000 >= self.latency_threshold_ms > 0 and len(self.late_events) < LATE_EVENTS_MAX:
+            self.late_events.append((event, int(duration_s * 1000)))
 
     # Between turns
 
@@ -181,7 +246,9 @@ class Shard:
         more = self._expire_some(started + SLICE_S)
         while not more and self.store.free_some():
             more = time.perf_counter() > started + SLICE_S
-        self.store.stats.expire_cycle_cpu_milliseconds += (time.perf_counter() - started) * 1000
+        duration_s = time.perf_counter() - started
+        self.note_latency("expire-cycle", duration_s)
+        self.store.stats.expire_cycle_cpu_milliseconds += duration_s * 1000
         self.cycle_running = more
         if more:
             self.loop.call_later(SLICE_S, self.cycle)
@@ -210,14 +277,24 @@ class Shard:
         with open("/proc/self/statm", "rb") as file:
             rss_bytes = int(file.read().split()[1]) * resource.getpagesize()
         usage = resource.getrusage(resource.RUSAGE_SELF)
+        loop = resource.getrusage(resource.RUSAGE_THREAD)
         return {
             "pid": os.getpid(),
             "rss_bytes": rss_bytes,
             "rss_peak_bytes": usage.ru_maxrss * 1024,
             "cpu_user_s": usage.ru_utime,
             "cpu_system_s": usage.ru_stime,
+            "loop_user_s": loop.ru_utime,
+            "loop_system_s": loop.ru_stime,
             "uptime_s": int(time.time() - self.started_s),
         }
+
+
+def slow_ns(config: Config) -> int:
+    """From which duration on the router is told of a command, for the slow log or for LATENCY; -1 for never."""
+    slower_than_us, threshold_ms = config["slowlog-log-slower-than"], config["latency-monitor-threshold"]
+    marks = [slower_than_us * 1000] if slower_than_us >= 0 else []
+    return min(marks + ([threshold_ms * 1_000_000] if threshold_ms else []), default=-1)
 
 
 def misconf(aof: Aof) -> RedisError:
@@ -258,6 +335,9 @@ class Link(asyncio.Protocol):
         if shard.executor.slow:
             self.send({"slow": shard.executor.slow})
             shard.executor.slow = []
+        if shard.late_events:
+            self.send({"latency": shard.late_events})
+            shard.late_events = []
         self.send(replies)
 
     def send(self, frame: Any) -> None:

@@ -5,9 +5,9 @@
     $ python -m tests.differential --most 10                # goes on after a difference, up to ten of different kinds
 
 The streams come from two clients, on both protocols and several dbs, in pipelined chunks, over few keys, so that
-commands meet each other's results. Replies must be equal to the byte, but for those of RULES: what has no order, what
-depends on the moment, what is each server's own. After every episode (EPISODE commands from an empty server) all that
-the servers hold is compared too, which shows what no reply did.
+commands meet each other's results. Replies must be equal to the byte, but for what has no order, what depends on the
+moment and what is each server's own: see likeness.py. After every episode (EPISODE commands from an empty server) all
+that the servers hold is compared too, which shows what no reply did.
 
 A difference is cut down to the few commands that show it, and printed as a transcript with the reference's replies. A
 command that Shardis refuses with CROSSSHARD is kept from the reference, and the count of these is printed: what Shardis
@@ -18,18 +18,18 @@ import argparse
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
 
 from tests.audit import audit, differences
 from tests.command_families import FAMILIES
 from tests.expectation import printed, quoted
+from tests.likeness import TOLERANCE_S, Judge
 from tests.random_commands import Argv, Usage, usages
 from tests.reference import Reference
-from tests.resp_client import NULL_ARRAY, Client, Error, Map, Reply, Set, encode_command
+from tests.resp_client import NULL_ARRAY, Client, Reply, Set, encode_command
 from tests.servers import Shardis
 
 EPISODE = 250
@@ -37,122 +37,12 @@ EPISODE = 250
 CHUNK_MAX = 8
 """Commands that one client sends at once."""
 CLIENTS = 2
-TOLERANCE_S = 3
-"""How far apart two times to live may be: the same command reached the servers at different moments."""
 SHRINK_S = 40.0
 REPLY_TIMEOUT_S = 10.0
 
 Chunk = tuple[int, list[Argv]]
 """The number of a client and what it sends at once."""
 Address = tuple[str, int]
-
-# --- What counts as equal --------------------------------------------------------------------------------------------
-
-
-def _shape(value: Any) -> Any:
-    """Only of which type it is."""
-    return type(value).__name__
-
-
-def _sorted(value: Any) -> Any:
-    return sorted(value, key=repr) if isinstance(value, list) else value
-
-
-def _sorted_pairs(value: Any) -> Any:
-    if type(value) is list and len(value) % 2 == 0:
-        return sorted(zip(value[::2], value[1::2], strict=True), key=repr)
-    return _sorted(value)
-
-
-def _hello(value: Any) -> Any:
-    """Server, version, id and modules are each server's own: the fields' names, in order, and the protocol count."""
-    if isinstance(value, Map):
-        return [name for name, _ in value], dict(value)[b"proto"]
-    if type(value) is list:
-        return value[::2], value[5]
-    return value
-
-
-def _command_table(value: Any) -> Any:
-    """The whole table, or how long it is, says how much a server can do and not whether it does it right."""
-    whole = len(value) > 50 if isinstance(value, list) else type(value) is int and value > 50
-    return _shape(value) if whole else value
-
-
-def _seconds(value: Any) -> Any:
-    return Near(value, TOLERANCE_S) if type(value) is int and value > 0 else value
-
-
-def _milliseconds(value: Any) -> Any:
-    return Near(value, TOLERANCE_S * 1000) if type(value) is int and value > 0 else value
-
-
-class Near:
-    """A number that is equal to those around it."""
-
-    def __init__(self, number: int, tolerance: int) -> None:
-        self.number = number
-        self.tolerance = tolerance
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Near) and abs(self.number - other.number) <= self.tolerance
-
-    __hash__ = None  # type: ignore[assignment]
-
-
-Rule = Callable[[Any], Any]
-
-RULES: dict[bytes, Rule] = {
-    **dict.fromkeys((b"TTL", b"EXPIRETIME"), _seconds),
-    **dict.fromkeys((b"PTTL", b"PEXPIRETIME"), _milliseconds),
-    **dict.fromkeys((b"KEYS", b"SMEMBERS", b"SINTER", b"SUNION", b"SDIFF", b"HKEYS", b"HVALS"), _sorted),
-    **dict.fromkeys((b"HGETALL", b"CONFIG GET"), _sorted_pairs),
-    # The cursors of SCAN are each server's own, so what it finds is too.
-    **dict.fromkeys(
-        (b"RANDOMKEY", b"SCAN", b"TIME", b"SRANDMEMBER", b"HRANDFIELD", b"CLIENT ID", b"OBJECT IDLETIME"), _shape
-    ),
-    b"HELLO": _hello,
-    b"COMMAND": _command_table,
-}
-"""What is compared instead of the bytes, by command or by command and subcommand."""
-
-
-def rule_of(argv: Argv) -> Rule | None:
-    return RULES.get(argv[0].upper()) or RULES.get(b" ".join(argv[:2]).upper())
-
-
-class Judge:
-    """Compares replies of one client, and remembers what it queued: EXEC answers for all of it."""
-
-    def __init__(self) -> None:
-        self.queued: list[Argv] | None = None
-
-    def agree(self, argv: Argv, one: Reply, other: Reply) -> bool:
-        """Whether two servers answered the same."""
-        name = argv[0].upper()
-        queued = self.queued
-        if name == b"MULTI" and len(argv) == 1 and queued is None:
-            self.queued = []
-        elif one.raw == b"+QUEUED\r\n" and queued is not None:
-            queued.append(argv)
-        elif name in (b"EXEC", b"DISCARD", b"RESET") and len(argv) == 1:
-            self.queued = None
-        if one.raw == other.raw:
-            return True
-        if name == b"EXEC" and type(one.value) is type(other.value) is list and queued:
-            return len(one.value) == len(other.value) == len(queued) and all(
-                same(argv, first, second) for argv, first, second in zip(queued, one.value, other.value, strict=True)
-            )
-        return rule_of(argv) is not None and same(argv, one.value, other.value)
-
-
-def same(argv: Argv, one: Any, other: Any) -> bool:
-    """Whether two values are alike as replies to this command."""
-    rule = rule_of(argv)
-    if rule is None or type(one) is not type(other) or isinstance(one, Error):
-        return type(one) is type(other) and bool(one == other)
-    return bool(rule(one) == rule(other))
-
 
 # --- Streams ---------------------------------------------------------------------------------------------------------
 

@@ -43,7 +43,16 @@ def _among(*pools: Sequence[bytes], weights: Sequence[float] = ()) -> Draw:
     return lambda random: random.choice(random.choices(pools, shares)[0])
 
 
-# No number of "milliseconds" is one of "seconds" times 1000: which is later would depend on the moment.
+def _among_or_far(pool: Sequence[bytes], least: int) -> Draw:
+    """Mostly some number up to a thousand times the least. Were it always one of a few, the milliseconds that pass
+    between two commands would decide which of two expiries is the later one."""
+
+    def draw(random: Random) -> bytes:
+        return random.choice(pool) if random.random() < 0.1 else b"%d" % random.randrange(least, least * 1000)
+
+    return draw
+
+
 SLOTS: dict[str, Draw] = {
     "key": _among(KEYS[:5], TAGGED_KEYS, KEYS, weights=[0.6, 0.3, 0.1]),
     "value": _among(VALUES),
@@ -62,8 +71,8 @@ SLOTS: dict[str, Draw] = {
     "max": _among([b"+inf", b"inf", b"1", b"(1", b"100", b"(1.5"], [b"abc", b"(", b"nan"]),
     "lexmin": _among([b"-", b"[m1", b"(m1", b"[", b"("], [b"m", b"", b"+"]),
     "lexmax": _among([b"+", b"[m3", b"(m3", b"[z"], [b"m", b"", b"-"]),
-    "seconds": _among([b"100", b"1000", b"100000"], [b"0", b"-1", b"-100", *BAD_INTEGERS, b"9223372036854775"]),
-    "milliseconds": _among([b"150000", b"2500000"], [b"0", b"-1", b"-100", *BAD_INTEGERS]),
+    "seconds": _among_or_far([b"0", b"-1", b"-100", *BAD_INTEGERS, b"9223372036854775"], 100),
+    "milliseconds": _among_or_far([b"0", b"-1", b"-100", *BAD_INTEGERS], 100_000),
     "unix-seconds": _among([b"%d" % FAR_FUTURE_S, b"%d" % (FAR_FUTURE_S + 7)], [b"1", b"0", b"-1", *BAD_INTEGERS]),
     "unix-milliseconds": _among([b"%d" % (FAR_FUTURE_S * 1000), b"%d" % (FAR_FUTURE_S * 1000 + 7)], BAD_INTEGERS),
     "db": _among([b"0", b"1", b"2"], [b"15", b"16", b"-1", b"abc", b"", b"01"], weights=[0.9, 0.1]),

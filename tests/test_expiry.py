@@ -7,6 +7,7 @@ import pytest
 from common.slot import slot_of
 from shard.expiry import TICK_SHIFT, Expiries
 from shard.slots import SLOT_KEYS_MAX, WideSlot
+from tests.bare_shard import BareShard, ShardConnection
 
 NOW_MS = 1_700_000_000_000
 
@@ -148,3 +149,50 @@ def test_a_slot_at_the_limit_and_one_past_it() -> None:
     model.now_ms += SLOT_KEYS_MAX // 2
     model.expire()
     model.check()
+
+
+# --- The log ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("request_", "logged"),
+    [
+        ("EXPIRE k 100", [b"PEXPIREAT", b"k", b"1700000100000"]),
+        ("EXPIRE k 100 NX", [b"PEXPIREAT", b"k", b"1700000100000"]),
+        ("PEXPIRE k 100", [b"PEXPIREAT", b"k", b"1700000000100"]),
+        ("EXPIREAT k 1800000000", [b"PEXPIREAT", b"k", b"1800000000000"]),
+        ("PEXPIREAT k 1800000000000 LT", [b"PEXPIREAT", b"k", b"1800000000000"]),
+        ("EXPIRE k 0", [b"UNLINK", b"k"]),
+        ("PEXPIREAT k 1700000000000", [b"UNLINK", b"k"]),
+        ("EXPIRE k 100 XX", None),
+        ("EXPIRE nokey 100", None),
+        ("PERSIST k", None),
+        ("RENAME k k2", [b"RENAME", b"k", b"k2"]),
+        ("RENAME k k", None),
+        ("COPY k k2 DB 3", [b"COPY", b"k", b"k2", b"DB", b"3"]),
+        ("UNLINK nokey k", [b"UNLINK", b"nokey", b"k"]),
+        ("DEL nokey", None),
+        ("FLUSHDB", [b"FLUSHDB"]),
+    ],
+)
+def test_the_log_gets_effects(request_: str, logged: list[bytes] | None) -> None:
+    shard = BareShard(NOW_MS)
+    client = ShardConnection(shard)
+    client.call("SET", "k", "v")
+    shard.logged.clear()
+    client.call(*request_.split())
+    assert shard.logged == ([(0, logged)] if logged else [])
+
+
+def test_a_key_found_expired_is_logged_before_the_command_that_found_it() -> None:
+    shard = BareShard(NOW_MS)
+    client = ShardConnection(shard)
+    client.call("SET", "k", "v", "PX", 10)
+    shard.logged.clear()
+    shard.executor.turn(NOW_MS + 10)
+    client.call("RENAME", "k", "k2")
+    assert shard.logged == [(0, [b"DEL", b"k"])]
+    client.call("SET", "k", "v", "PX", 10)
+    shard.executor.turn(NOW_MS + 20)
+    client.call("DEL", "k")
+    assert shard.logged[-1] == (0, [b"DEL", b"k"]) and shard.replayed().executor.store.dbs[0].size == 0

@@ -62,7 +62,6 @@ AT_THE_RIM = {
     "common/__init__.py": "one look at the environment, when it is imported",
     "common/config.py": "puts paths together and counts cores, before anything runs",
     "common/config_file.py": "reads the file that the command line names, before anything runs",
-    "common/log.py": "a line of the log begins with the time",
 }
 """The files of router, shard and common that may touch sockets, files or a clock, and why."""
 

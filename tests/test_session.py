@@ -31,7 +31,7 @@ def child_pid(server: Server, words: str) -> int:
     """The process of the server whose command line has these words: "-m router", "--index 1"."""
     for child in psutil.Process(server.pid).children(recursive=True):
         if words in " ".join(child.cmdline()):
-            return child.pid
+            return int(child.pid)
     raise AssertionError(f"no child with {words}")
 
 
@@ -216,6 +216,7 @@ def password(client: Client, word: str) -> Iterator[None]:
         (b"*1\r\n$16384\r\n" + b"a" * 16384 + b"\r\n", b"-NOAUTH Authentication required.\r\n"),
         (b"*1\r\n$16385\r\n", b"-ERR Protocol error: unauthenticated bulk length\r\n"),
     ],
+    ids=["10 arguments", "11 arguments", "16 KB", "16 KB and 1"],
 )
 def test_limits_before_a_password(client: Client, reference_client: Client, data: bytes, answer: bytes) -> None:
     for target in (client, reference_client):

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from router.session import Session
 
-IDLE_SIZE_BYTES = 8 * 1024
-"""What a connected client takes in the router while it does nothing; measured with 2000 of them."""
+IDLE_SIZE_BYTES = 5 * 1024
+"""What a connected client takes in the router while it does nothing; measured with 850 of them."""
 
 Text = Callable[["Session"], object]
 

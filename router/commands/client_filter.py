@@ -39,7 +39,7 @@ TYPES = {
 class Filter:
     """Which clients are meant."""
 
-    def __init__(self, asking: "Session", words: Sequence[bytes], skip_me: bool) -> None:
+    def __init__(self, asking: "Session", words: Sequence[bytes], *, skip_me: bool) -> None:
         """What the options `words` mean to the client `asking`.  Raises RedisError at the first that is wrong."""
         self.asking = asking
         self.skip_me = skip_me

@@ -33,7 +33,7 @@ class Options:
 
     def expire_at_ms(self, now_ms: int, name: str) -> int:
         """When the key shall expire, absolute unix time in ms, NO_EXPIRY if nothing is said.  Raises RedisError."""
-        return expire_at_ms(self.expiry, self.time, now_ms, name) if self.time else NO_EXPIRY
+        return expire_at_ms(self.expiry, self.time, now_ms, name) if self.expiry in TIMES else NO_EXPIRY
 
 
 def parse_options(words: tuple[bytes, ...], known: frozenset[bytes]) -> Options:

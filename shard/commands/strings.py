@@ -14,6 +14,7 @@ from shard.commands.options import (
     MSETEX_OPTIONS,
     NO_EXPIRY,
     SET_OPTIONS,
+    Options,
     expire_at_ms,
     parse_options,
 )
@@ -55,24 +56,27 @@ def set_(db: Keyspace, key: bytes, value: bytes, *options: bytes) -> Status | St
 def _set_with_options(db: Keyspace, key: bytes, value: bytes, words: tuple[bytes, ...]) -> Status | String | None:
     options = parse_options(words, SET_OPTIONS)
     at_ms = options.expire_at_ms(db.store.now_ms, "set")
+    condition = options.condition
     old = None
     if options.get:
         old = db.get_string(key)
-        there = old is not None
-    elif options.condition == b"IFEQ":
-        old = db.peek_string(key)
-        there = old is not None
+        holds = _holds(options, old is not None, old)
+    elif condition == b"IFEQ":
+        holds = db.peek_string(key) == options.comparison
     else:
-        there = db.get_to_write(key) is not None
-    if options.condition == b"IFEQ":
-        holds = old == options.comparison
-    else:
-        holds = not options.condition or there == (options.condition == b"XX")
+        holds = not condition or _holds(options, db.get_to_write(key) is not None)
     if holds:
         _put(db, key, value, at_ms, keep_ttl=options.expiry == b"KEEPTTL")
     if options.get:
         return old
     return OK if holds else None
+
+
+def _holds(options: Options, there: bool, value: String | None = None) -> bool:
+    """Whether the condition holds for a key that is there or not, with that value."""
+    if options.condition == b"IFEQ":
+        return value == options.comparison
+    return not options.condition or there == (options.condition == b"XX")
 
 
 def _put(db: Keyspace, key: bytes, value: bytes, at_ms: int, *, keep_ttl: bool = False) -> None:

@@ -1,0 +1,102 @@
+"""CONFIG: directives while the server runs. What they may be is in common/config.py."""
+
+from typing import TYPE_CHECKING
+
+from common.command import ADMIN, ALL_NODES, ALL_SUCCEEDED, LOADING, NOSCRIPT, STALE
+from common.errors import RedisError
+from common.resp import OK, Status
+from router.commands.table import TABLE
+from router.dispatch import AskShards
+from router.link import LinkState
+
+if TYPE_CHECKING:
+    from router.session import Session
+
+command = TABLE.family("server")
+
+command.container(
+    "CONFIG",
+    "A container for server configuration commands.",
+    since="2.0.0",
+    help_since="5.0.0",
+    help_="""
+GET <pattern>
+    Return parameters matching the glob-like <pattern> and their values.
+SET <directive> <value>
+    Set the configuration <directive> to <value>.
+RESETSTAT
+    Reset statistics reported by the INFO command.
+REWRITE
+    Rewrite the configuration file.
+""",
+)
+
+USUAL = ADMIN | NOSCRIPT | LOADING | STALE
+
+AT_START_ONLY = "appendonly"
+"""A directive that Redis can change while it runs and this server only at its start."""
+
+
+@command(
+    "CONFIG GET parameter [parameter ...]",
+    USUAL,
+    since="2.0.0",
+    complexity="O(N) when N is the number of configuration parameters provided",
+)
+def get(session: "Session", *patterns: bytes) -> dict[bytes, bytes]:
+    """Returns the effective values of configuration parameters."""
+    found = session.router.config.get(pattern.decode("utf-8", "surrogateescape") for pattern in patterns)
+    return {_bytes(name): _bytes(text) for name, text in found.items()}
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+@command(
+    "CONFIG SET parameter value [parameter value ...]",
+    USUAL,
+    since="2.0.0",
+    complexity="O(N) when N is the number of configuration parameters provided",
+    fan=ALL_NODES,
+    merge=ALL_SUCCEEDED,
+)
+def set_(session: "Session", *words: bytes) -> AskShards:
+    """Sets configuration parameters in-flight."""
+    router = session.router
+    config = router.config
+    before = config.values[AT_START_ONLY]
+    changed = config.set_arguments(words)
+    if AT_START_ONLY in changed:
+        config.values.update({AT_START_ONLY: before})
+        config.changed.discard(AT_START_ONLY)
+        raise RedisError(
+            f"ERR CONFIG SET failed (possibly related to argument '{AT_START_ONLY}') - it can only be set at the start"
+        )
+    router.configure()
+    # In the client's batch, so that it holds for every command behind this one, on every shard. A shard that is down
+    # is told when it comes back.
+    return AskShards(["config", changed], done, shards_that_are_up(session))
+
+
+def done(answers: list[None]) -> Status:
+    return OK
+
+
+def shards_that_are_up(session: "Session") -> list[int]:
+    """Also those that still load."""
+    return [link.index for link in session.router.links if link.state is not LinkState.DOWN]
+
+
+@command("CONFIG RESETSTAT", USUAL, since="2.0.0", complexity="O(1)", fan=ALL_NODES, merge=ALL_SUCCEEDED)
+def resetstat(session: "Session") -> AskShards:
+    """Resets the server's statistics."""
+    session.router.reset_stats()
+    return AskShards(["reset_stats"], done, shards_that_are_up(session))
+
+
+@command("CONFIG REWRITE", USUAL, since="2.8.0", complexity="O(1)", fan=ALL_NODES, merge=ALL_SUCCEEDED)
+def rewrite(session: "Session") -> Status:
+    """Persists the effective configuration to file."""
+    session.router.rewrite_config()
+    return OK

@@ -1,0 +1,119 @@
+"""When two servers' replies to the same command are alike: equal to the byte, but for those that RULES names.
+
+A rule takes a value to what is compared instead: sorted where a reply has no order, near where it depends on the
+moment, its shape where it is each server's own.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.random_commands import Argv
+from tests.resp_client import Error, Map, Reply
+
+TOLERANCE_S = 3
+"""How far apart two times to live may be: the same command reached the servers at different moments."""
+
+
+def _shape(value: Any) -> Any:
+    """Only of which type it is."""
+    return type(value).__name__
+
+
+def _sorted(value: Any) -> Any:
+    return sorted(value, key=repr) if isinstance(value, list) else value
+
+
+def _sorted_pairs(value: Any) -> Any:
+    if type(value) is list and len(value) % 2 == 0:
+        return sorted(zip(value[::2], value[1::2], strict=True), key=repr)
+    return _sorted(value)
+
+
+def _hello(value: Any) -> Any:
+    """Server, version, id and modules are each server's own: the fields' names, in order, and the protocol count."""
+    if isinstance(value, Map):
+        return [name for name, _ in value], dict(value)[b"proto"]
+    if type(value) is list:
+        return value[::2], value[5]
+    return value
+
+
+def _command_table(value: Any) -> Any:
+    """The whole table, or how long it is, says how much a server can do and not whether it does it right."""
+    whole = len(value) > 50 if isinstance(value, list) else type(value) is int and value > 50
+    return _shape(value) if whole else value
+
+
+def _seconds(value: Any) -> Any:
+    return Near(value, TOLERANCE_S) if type(value) is int and value > 0 else value
+
+
+def _milliseconds(value: Any) -> Any:
+    return Near(value, TOLERANCE_S * 1000) if type(value) is int and value > 0 else value
+
+
+class Near:
+    """A number that is equal to those around it."""
+
+    def __init__(self, number: int, tolerance: int) -> None:
+        self.number = number
+        self.tolerance = tolerance
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Near) and abs(self.number - other.number) <= self.tolerance
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+Rule = Callable[[Any], Any]
+
+RULES: dict[bytes, Rule] = {
+    **dict.fromkeys((b"TTL", b"EXPIRETIME"), _seconds),
+    **dict.fromkeys((b"PTTL", b"PEXPIRETIME"), _milliseconds),
+    **dict.fromkeys((b"KEYS", b"SMEMBERS", b"SINTER", b"SUNION", b"SDIFF", b"HKEYS", b"HVALS"), _sorted),
+    **dict.fromkeys((b"HGETALL", b"CONFIG GET"), _sorted_pairs),
+    # The cursors of SCAN are each server's own, so what it finds is too.
+    **dict.fromkeys(
+        (b"RANDOMKEY", b"SCAN", b"TIME", b"SRANDMEMBER", b"HRANDFIELD", b"CLIENT ID", b"OBJECT IDLETIME"), _shape
+    ),
+    b"HELLO": _hello,
+    b"COMMAND": _command_table,
+}
+"""What is compared instead of the bytes, by command or by command and subcommand."""
+
+
+def rule_of(argv: Argv) -> Rule | None:
+    return RULES.get(argv[0].upper()) or RULES.get(b" ".join(argv[:2]).upper())
+
+
+class Judge:
+    """Compares replies of one client, and remembers what it queued: EXEC answers for all of it."""
+
+    def __init__(self) -> None:
+        self.queued: list[Argv] | None = None
+
+    def agree(self, argv: Argv, one: Reply, other: Reply) -> bool:
+        """Whether two servers answered the same."""
+        name = argv[0].upper()
+        queued = self.queued
+        if name == b"MULTI" and len(argv) == 1 and queued is None:
+            self.queued = []
+        elif one.raw == b"+QUEUED\r\n" and queued is not None:
+            queued.append(argv)
+        elif name in (b"EXEC", b"DISCARD", b"RESET") and len(argv) == 1:
+            self.queued = None
+        if one.raw == other.raw:
+            return True
+        if name == b"EXEC" and type(one.value) is type(other.value) is list and queued:
+            return len(one.value) == len(other.value) == len(queued) and all(
+                same(argv, first, second) for argv, first, second in zip(queued, one.value, other.value, strict=True)
+            )
+        return rule_of(argv) is not None and same(argv, one.value, other.value)
+
+
+def same(argv: Argv, one: Any, other: Any) -> bool:
+    """Whether two values are alike as replies to this command."""
+    rule = rule_of(argv)
+    if rule is None or type(one) is not type(other) or isinstance(one, Error):
+        return type(one) is type(other) and bool(one == other)
+    return bool(rule(one) == rule(other))
