@@ -79,6 +79,43 @@ def has_digits(word: bytes | bytearray) -> bool:
     return bool(mantissa.strip(b"+-.0"))
 
 
+# A double as text, as the reference's fpconv_dtoa writes it: the shortest digits, in a form that depends on the exponent.
+
+ZEROS_MAX = 7
+"""Zeros between a number's digits and the point, before it is written with an exponent."""
+
+
+def shortest_text(number: float) -> bytes:
+    """The shortest text that reads back to the same number: "1", "0.1", "1e+21", "-inf".
+
+    Deviation: the reference does not always find the shortest digits, or the nearest of those: of one number in five
+    hundred its last digit is another, as in "740411103443322.3" where this gives "740411103443322.2".
+    """
+    if number != number or number in (INFINITY, -INFINITY):
+        return b"nan" if number != number else b"inf" if number > 0 else b"-inf"
+    sign, text = (b"-", repr(number)[1:]) if repr(number)[0] == "-" else (b"", repr(number))
+    mantissa, _, power = text.partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    all_digits = (whole + fraction).lstrip("0")
+    digits = all_digits.rstrip("0")
+    if not digits:
+        return b"0"
+    exponent = int(power or 0) - len(fraction) + len(all_digits) - len(digits)
+    return sign + _placed(digits, exponent).encode()
+
+
+def _placed(digits: str, exponent: int) -> str:
+    """The number `digits * 10**exponent`."""
+    size = abs(exponent + len(digits) - 1)
+    if exponent >= 0 and size < len(digits) + ZEROS_MAX:
+        return digits + "0" * exponent
+    if exponent < 0 and (exponent > -ZEROS_MAX or size < 4):
+        point = len(digits) + exponent
+        return f"0.{'0' * -point}{digits}" if point <= 0 else f"{digits[:point]}.{digits[point:]}"
+    point_and_rest = f".{digits[1:]}" if len(digits) > 1 else ""
+    return f"{digits[0]}{point_and_rest}e{'-' if exponent + len(digits) - 1 < 0 else '+'}{size}"
+
+
 # --- Long doubles ----------------------------------------------------------------------------------------------------
 
 

@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from common.errors import RedisError
-
-
+from common.numbers import shortest_text
 
 
 class Status(str):
@@ -61,7 +60,7 @@ def encode(reply: Any, protocol: int) -> bytes:
 
 
 def _bulk(reply: bytes | bytearray, protocol: int) -> bytes:
-    return b"$%d\r\n%b\r\n" % (len(reply), reply)
+    return b"".join((b"$%d\r\n" % len(reply), reply, b"\r\n"))
 
 
 def _text(reply: str, protocol: int) -> bytes:
@@ -92,15 +91,13 @@ def _boolean(reply: bool, protocol: int) -> bytes:
     return b"#t\r\n" if reply else b"#f\r\n"
 
 
+WHOLE_MAX = 2.0**62
+"""Up to here a whole number is written as an integer, all digits."""
+
+
 def double_text(number: float) -> bytes:
-    """A double as Valkey writes it: the shortest text that reads back to the same number, `inf`, `-inf`, `nan`."""
-    if number == int(number) if abs(number) < 1e17 else False:
-        return b"-0" if number == 0 and str(number)[0] == "-" else b"%d" % int(number)
-    text = repr(number)
-    mantissa, mark, exponent = text.partition("e")
-    if mark:  # Python pads the exponent to two digits and drops the plus sign only where C's %.17g keeps it.
-        mantissa = mantissa.removesuffix(".0")
-    return f"{mantissa}{mark}{exponent}".encode()
+    """A double as Valkey writes it into a reply: whole numbers as integers, else the shortest text."""
+    return b"%d" % number if abs(number) <= WHOLE_MAX and number == int(number) else shortest_text(number)
 
 
 def _double(reply: float, protocol: int) -> bytes:

@@ -4,6 +4,7 @@ Exactly Redis Cluster's: CRC16 of the key or, where the key has one, of its {has
 that CRC, in C. Each shard owns one contiguous range of slots.
 """
 
+from array import array
 from binascii import crc_hqx
 from collections.abc import Callable
 
@@ -28,6 +29,29 @@ def slot_of_whole(key: bytes) -> int:
 def slot_function(hash_tags: bool) -> Callable[[bytes], int]:
     """The function that this server goes by."""
     return slot_of if hash_tags else slot_of_whole
+
+
+class Owners:
+    """Which shard owns a key, for a given number of shards: what the router asks for every key of every command."""
+
+    __slots__ = ("shards", "hash_tags", "_shard_of_slot")
+
+    def __init__(self, shards: int, hash_tags: bool) -> None:
+        self.shards = shards
+        self.hash_tags = hash_tags
+        self._shard_of_slot = array("H", [shard_of_slot(slot, shards) for slot in range(SLOTS)])
+
+    def of(self, key: bytes) -> int:
+        """The index of the shard that owns `key`. O(1)."""
+        if self.shards == 1:
+            return 0
+        if self.hash_tags and b"{" in key:
+            return self._shard_of_slot[slot_of(key)]
+        return self._shard_of_slot[crc_hqx(key, 0) & 16383]
+
+    def of_all(self, keys: list[bytes]) -> list[int]:
+        """The owner of each of `keys`."""
+        return [self.of(key) for key in keys]
 
 
 def shard_of_slot(slot: int, shards: int) -> int:

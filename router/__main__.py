@@ -1,10 +1,9 @@
 """`python -m router [FILE] [--name value ...]`: the router, until it is told to stop."""
 
-import argparse
-
 import sys
 
 import uvloop
+from setproctitle import setproctitle
 
 from common.collector import settle
 from common.config import Config, ConfigError
@@ -12,31 +11,25 @@ from common.log import set_up
 from router.server import Router
 
 
-def main() -> int:
-    """Runs the router; its exit status, 0 if the server was told to stop."""
-    parser = argparse.ArgumentParser(prog="python -m router", add_help=False, allow_abbrev=False)
-    parser.add_argument("--supervisor-fd", type=int)
-    ours, rest = parser.parse_known_args()
+def main(argv: list[str]) -> int:
+    """Runs the router; its exit status, 0 if the server was told to stop. What keeps it from starting is one line."""
     try:
-        config = Config.from_arguments(rest)
-    except ConfigError as error:
-        print(f"shardis: {error}", file=sys.stderr)
-        return 1
-    set_up(config, "router")
-    try:
-        return uvloop.run(run(config, ours.supervisor_fd))
-    except OSError as error:
+        config = Config.from_arguments(argv)
+        set_up(config, "router")
+        setproctitle("shardis: router")
+        return uvloop.run(run(config))
+    except (ConfigError, OSError) as error:
         print(f"shardis: {error}", file=sys.stderr)
         return 1
 
 
-async def run(config: Config, supervisor_fd: int | None) -> int:
+async def run(config: Config) -> int:
     router = Router(config)
-    router.stop_on_signals(supervisor_fd)
+    router.stop_on_signals(config["supervisor-fd"])
     settle()
     await router.serve()
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

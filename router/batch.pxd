@@ -19,6 +19,7 @@ cdef class Join:
     cdef public object merge
     cdef public int protocol
     cdef public object command
+    cdef public object command
 
 
 cdef class Later:

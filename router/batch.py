@@ -6,6 +6,7 @@ Rule 1: the runs of a batch go to their links in one turn, without an `await` be
 Rule 2: what the client gets is in the order of its steps, whatever order the shards answer in.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from router.link import Link
     from router.server import Router
     from router.session import Session
+
+logger = logging.getLogger("shardis")
 
 Merge = Callable[[list[Any]], Any]
 """Joins the values that the shards answered, in the order of the parts, into one reply."""
@@ -80,7 +83,7 @@ class Join:
         self.command = command
 
     def reply(self, answers: dict[int, Iterator[Any]], router: "Router") -> bytes:
-        """The finished reply. The first error of a part is the error of the whole, and is counted once."""
+        """The finished reply. The first error of a part is the error of the whole. Counts the call, once."""
         values = [next(answers[shard]) for shard in self.shards]
         try:
             for value in values:
@@ -88,9 +91,17 @@ class Join:
                     raise value
             return encode(self.merge(values), self.protocol)
         except RedisError as error:
-            self.command.failed_calls += 1
-            router.count_error(error)
-            return error_reply(error)
+            return self._failed(error, router)
+        except Exception:
+            logger.exception("internal error in the reply of %s", self.command.name)
+            return self._failed(RedisError("ERR internal error"), router)
+        finally:
+            self.command.calls += 1
+
+    def _failed(self, error: RedisError, router: "Router") -> bytes:
+        self.command.failed_calls += 1
+        router.count_error(error)
+        return error_reply(error)
 
 
 class Later:
@@ -158,7 +169,12 @@ class Batch:
         self.steps.append(shard)
 
     def add_join(
-        self, parts: list[tuple[int, list[Any]]], merge: Merge, protocol: int, command: "Command", control: int = 0
+        self,
+        parts: Sequence[tuple[int, list[Any]]],
+        merge: Merge,
+        protocol: int,
+        command: "Command",
+        control: int = 0,
     ) -> None:
         """A command in parts, one for each shard named, whose replies `merge` joins."""
         header = self.header | VALUES | control
@@ -192,6 +208,14 @@ class Batch:
                 return b"".join([next(following[step]) for step in self.steps])  # type: ignore[index]
         answers = self._answers()
         return b"".join([self._reply(step, answers) for step in self.steps])
+
+    def release(self) -> None:
+        """Lets go of what leads back here. Without it every batch is a reference cycle: the collector took a quarter
+        of the router's time.
+        """
+        self.runs = []
+        self.open = []
+        self.steps = []
 
     def _answers(self) -> dict[int, Iterator[Any]]:
         by_shard: dict[int, list[Any]] = {}

@@ -15,8 +15,8 @@ from common.frame import CONTROL
 from common.resp import encode, error_reply
 from router.batch import Batch, Later, Merge
 from router.link import LinkState
-from router.slowlog import Call, Part
 from router.merge import MERGES, in_order
+from router.slowlog import Call, Part
 
 if TYPE_CHECKING:
     from router.session import Session
@@ -34,7 +34,7 @@ class AskShards:
     __slots__ = ("message", "merge", "shards")
 
     def __init__(self, message: list[Any], merge: Merge, shards: list[int] | None = None) -> None:
-        """Asks these shards only, which the handler has found to be up; all of them, or nobody, where none are named."""
+        """Asks these shards only, which the handler has found to be up; without them all, or nobody if one is down."""
         self.message = message
         self.merge = merge
         self.shards = shards
@@ -104,8 +104,8 @@ def check_protected(session: "Session", name: str) -> None:
     allowed = session.router.config.values[f"enable-{name}-command"]
     if allowed == "no" or (allowed == "local" and not is_local(session)):
         raise RedisError(
-            f'ERR {name.upper()} command not allowed. If the enable-{name}-command option is set to "local", you can run'
-            " it from a local connection, otherwise you need to set this option in the configuration file, and then"
+            f'ERR {name.upper()} command not allowed. If the enable-{name}-command option is set to "local", you can'
+            " run it from a local connection, otherwise you need to set this option in the configuration file, and then"
             " restart the server."
         )
 
@@ -131,6 +131,8 @@ def _router(session: "Session", batch: Batch, command: Command, argv: list[bytes
     if type(reply) is Forward:  # The shard counts it.
         batch.add(reply.shard, reply.argv)
         return
+    if type(reply) is AskShards:  # The call itself counts when it is answered, so that INFO does not count itself.
+        command.calls -= 1
     command.count(duration)
     if duration >= router.slow_us * 1000:
         router.note_slow(session, argv, duration // 1000)
@@ -179,13 +181,13 @@ def _borrow(session: "Session", batch: Batch, command: Command, argv: list[bytes
 def _split(session: "Session", batch: Batch, command: Command, argv: list[bytes]) -> None:
     router = session.router
     start, step = command.cut
-    owners = [router.shard_of(key) for key in argv[start::step]]
+    owners = router.owners.of_all(argv[start::step])
     shards = list(dict.fromkeys(owners))
     if len(shards) == 1 or (len(argv) - start) % step:
         # A call that is cut short answers the same error on any shard.
         batch.add(owners[0], argv)
         return
-    check_shards(session, command)
+    check_shards(session, command, shards)
     call = Call(argv)
     parts = {shard: Part(argv[:start], call) for shard in shards}
     for place, owner in enumerate(owners):
@@ -196,13 +198,11 @@ def _split(session: "Session", batch: Batch, command: Command, argv: list[bytes]
     else:
         places = {shard: place for place, shard in enumerate(shards)}
         merge = in_order([places[owner] for owner in owners])
-    command.calls += 1
     batch.add_join(list(parts.items()), merge, session.protocol, command)
 
 
 def _every(session: "Session", batch: Batch, command: Command, argv: list[bytes]) -> None:
     check_shards(session, command)
-    command.calls += 1
     part = Part(argv, Call(argv))
     parts = [(shard, part) for shard in range(session.router.shards)]
     batch.add_join(parts, MERGES[command.merge], session.protocol, command)
@@ -219,10 +219,14 @@ def keys_or_none(command: Command, argv: list[bytes]) -> list[int]:
         return []
 
 
-def check_shards(session: "Session", command: Command) -> None:
-    """Refuses a command on several shards before any part is sent, if one of them would not do its part."""
-    for link in session.router.links:
+def check_shards(session: "Session", command: Command, shards: list[int] | None = None) -> None:
+    """Refuses a command on several shards, by default all of them, before any part is sent, if one of them would not do
+    its part."""
+    links = session.router.links
+    for link in links if shards is None else [links[shard] for shard in shards]:
         if link.state is LinkState.DOWN:
             raise link.down()
         if link.state is LinkState.LOADING and not command.flags & Flag.LOADING:
             raise Loading()
+        if link.refusal and command.flags & Flag.WRITE:
+            raise RedisError(link.refusal)

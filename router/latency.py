@@ -114,9 +114,7 @@ DISABLED = (
     "I'm sorry, Dave, I can't do that. Latency monitoring is disabled in this Valkey instance. You may use"
     ' "CONFIG SET latency-monitor-threshold <milliseconds>." in order to enable it.\n'
 )
-HEALTHY = (
-    "No latency spike was observed during the lifetime of this Valkey instance, not in the slightest bit.\n"
-)
+HEALTHY = "No latency spike was observed during the lifetime of this Valkey instance, not in the slightest bit.\n"
 HEAD = "Latency spikes are observed in this Valkey instance.\n\n"
 
 ENABLE_SLOWLOG = (
@@ -141,16 +139,16 @@ SCHEDULER = (
     "  4) Check with 'valkey-cli --intrinsic-latency 100' what is the intrinsic latency in your system.\n"
 )
 LOCAL_DISK = (
-    "- It is strongly advised to use local disks for persistence, especially if you are using AOF. Remote disks provided"
-    " by platform-as-a-service providers are known to be slow.\n"
+    "- It is strongly advised to use local disks for persistence, especially if you are using AOF. Remote disks"
+    " provided by platform-as-a-service providers are known to be slow.\n"
 )
 DISK_CONTENTION = (
     "- Try to lower the disk contention. This is often caused by other disk intensive processes running in the same"
     " computer (including other Valkey instances).\n"
 )
 RELAX_FSYNC = (
-    "- Your fsync policy is set to 'always'. It is very hard to get good performances with such a setup, if possible try"
-    " to relax the fsync policy to 'onesec'.\n"
+    "- Your fsync policy is set to 'always'. It is very hard to get good performances with such a setup, if possible"
+    " try to relax the fsync policy to 'onesec'.\n"
 )
 LARGE_OBJECTS = (
     "- Deleting, expiring or evicting (because of maxmemory policy) large objects is a blocking operation. If you have"
@@ -173,7 +171,8 @@ def diagnosis(monitor: LatencyMonitor, now_s: int, threshold_ms: int, slower_tha
         return HEALTHY if threshold_ms else DISABLED
     lines = [
         f"{number}. {name}: {len(event.samples)} latency spikes (average {event.average_ms}ms, mean deviation"
-        f" {event.deviation_ms}ms, period {event.period_s(now_s):.2f} sec). Worst all time event {event.highest_ms}ms.\n"
+        f" {event.deviation_ms}ms, period {event.period_s(now_s):.2f} sec)."
+        f" Worst all time event {event.highest_ms}ms.\n"
         for number, (name, event) in enumerate(monitor.events.items(), 1)
     ]
     advice: list[str] = []

@@ -67,6 +67,8 @@ class Link(asyncio.Protocol):
         self.awaiting: deque[Run] = deque()
         self.late: dict[int, Run] = {}
         self.answered = 0
+        self.refusal = ""
+        """What the shard answers to writes because its log can't be written; empty in health."""
         self.pack = packer().pack
         self.unpacker = unpacker()
 
@@ -144,6 +146,8 @@ class Link(asyncio.Protocol):
                     self.listener.link_slow(run.batch.session, run.requests[place], duration_us)
         for event, duration_ms in frame.get("latency", ()):
             self.listener.link_latency(event, duration_ms)
+        if "refusal" in frame:
+            self.refusal = frame["refusal"]
         if "hello" in frame:
             self.hello = frame["hello"]
             self._move(LinkState(self.hello["state"]))

@@ -20,7 +20,7 @@ from common.command import Command, Flag, Plan, Table
 from common.config import Config, read_text
 from common.errors import RedisError
 from common.log import set_level
-from common.slot import SLOTS, shard_of_slot, slot_function
+from common.slot import Owners
 from router.commands.table import TABLE
 from router.latency import LatencyMonitor
 from router.link import Link, LinkState
@@ -49,9 +49,8 @@ class Router:
         self.clock_ns = time.perf_counter_ns
         self.random_bytes = os.urandom
         self.shards: int = config["shards"]
-        self.slot_of = slot_function(config["hash-tags"])
-        self.owners = bytes(shard_of_slot(slot, self.shards) for slot in range(SLOTS)) if self.shards <= 256 else None
-        self.shard_of: Callable[[bytes], int] = self._owner_function()
+        self.owners = Owners(self.shards, config["hash-tags"])
+        self.shard_of = self.owners.of
         rundir = config["rundir"]
         self.links = [Link(index, f"{rundir}/shard-{index}.sock", self, self.now_ms) for index in range(self.shards)]
         self.table = Table()
@@ -82,14 +81,6 @@ class Router:
         self.stopping = False
         self.stopped = asyncio.Event()
         self._last_client_id = 0
-
-    def _owner_function(self) -> Callable[[bytes], int]:
-        slot_of, owners, shards = self.slot_of, self.owners, self.shards
-        if shards == 1:
-            return lambda key: 0
-        if owners is None:
-            return lambda key: shard_of_slot(slot_of(key), shards)
-        return lambda key: owners[slot_of(key)]
 
     # The clock
 
@@ -164,7 +155,7 @@ class Router:
         self.latency.add(event, self.now_ms() // 1000, duration_ms)
 
     def note_slow(self, session: Session, argv: list[bytes], duration_us: int, call: Call | None = None) -> None:
-        """Takes note of a command that took `slow_us` or more: its slowest part, if several shards have a part in it."""
+        """Takes note of a command that took `slow_us` or more: its slowest part, if several shards have one."""
         command = self.table.resolve(argv)
         before_us = call.duration_us if call else 0
         if command is None or duration_us <= before_us:
@@ -324,7 +315,7 @@ class Router:
         return {
             "pid": os.getpid(),
             "rss_bytes": rss_bytes,
-            "rss_peak_bytes": usage.ru_maxrss * 1024,
+            "rss_peak_bytes": max(rss_bytes, usage.ru_maxrss * 1024),
             "cpu_user_s": usage.ru_utime,
             "cpu_system_s": usage.ru_stime,
             "loop_user_s": loop.ru_utime,
@@ -375,11 +366,11 @@ class Router:
         self.stopping = True
         self.stopped.set()
 
-    def stop_on_signals(self, supervisor_fd: int | None) -> None:
+    def stop_on_signals(self, supervisor_fd: int) -> None:
         """SIGTERM and SIGINT stop the router in order, and so does the end of the supervisor."""
         for number in (signal.SIGTERM, signal.SIGINT):
             self.loop.add_signal_handler(number, self.stop)
-        if supervisor_fd is not None:
+        if supervisor_fd >= 0:
             self.loop.add_reader(supervisor_fd, self.stop)
 
 

@@ -259,6 +259,7 @@ class Session(asyncio.Protocol):
             window = WINDOW_BYTES_MAX * done.size // (len(replies) + 1) + 1
             self.window = min(WINDOW_COMMANDS_MAX, 2 * self.window, window)
             self.write(replies)
+            done.release()
         if not batches and (self.closing or (self.ended and not self.backlog)):
             self.close()
         elif self.backlog or self.reading_paused:

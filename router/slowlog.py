@@ -5,7 +5,7 @@ call is one entry: a Call stands behind all its parts.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +86,9 @@ class CommandLogs:
         self.request_bytes_min = self.large_request.threshold if self.large_request.wants(NEVER) else NEVER
         self.reply_bytes_min = self.large_reply.threshold if self.large_reply.wants(NEVER) else NEVER
 
-    def note(self, log: CommandLog, session: "Session", command: Command, argv: list[bytes], amount: int) -> SlowCommand:
+    def note(
+        self, log: CommandLog, session: "Session", command: Command, argv: list[bytes], amount: int
+    ) -> SlowCommand:
         """Keeps a call of `command` in one of the logs."""
         at_s = session.router.now_ms() // 1000
         return log.add(redacted(command, argv), amount, at_s, session.address, session.name)
@@ -233,7 +235,7 @@ def _secret_directives(argv: list[bytes]) -> set[int]:
     return {2 * place + 3 for place, name in enumerate(names) if name in BY_NAME and BY_NAME[name].secret}
 
 
-SECRETS = {
+SECRETS: dict[str, Callable[[list[bytes]], set[int]]] = {
     "auth": lambda argv: set(range(1, len(argv))),
     "hello": _after_auth,
     "config|set": _secret_directives,

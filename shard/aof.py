@@ -9,7 +9,7 @@ Rule 1: a file counts from the moment that a manifest naming it was renamed into
 Rule 2: only the last increment may end in the middle of something. It is the only one that is written to: the one
         before it was synced before the manifest named the next.
 Rule 3: what `append` took is written exactly once and in order, whatever `write` says: a short or refused one is gone
-        on with where it stopped. Nothing is appended past what is refused.
+        on with where it stopped. Nothing is appended past what is refused, nor past what `always` could not sync.
 Rule 4: everything is written in the turn that `flush` ends, also while a sync runs. Redis puts writing off for up to
         2 s then, because some kernels made it wait; a client that has its +OK could lose its write by a crash of the
         process. Measured on ext4 with writes of 20 KB: median 77 instead of 63 µs, 14 ms at most.
@@ -73,6 +73,10 @@ class Disk:
         """Returns once the data is on disk.  Raises OSError."""
         os.fdatasync(fd)
 
+    def truncate(self, fd: int, size_bytes: int) -> None:
+        """Cuts off the end of a file.  Raises OSError."""
+        os.ftruncate(fd, size_bytes)
+
 
 class Aof:
     """The log of one shard: `load` it, then `append` and `flush` once a turn, `close` at the end.
@@ -110,6 +114,10 @@ class Aof:
         """What a load has come to, and what it will come to."""
         self.delayed_fsyncs = 0
         self._write_error: OSError | None = None
+        self._unsynced: list[Piece] = []
+        """With `always`, what was written since the last sync."""
+        self._sync_failed = False
+        """Whether `_unsynced` has to be taken back before anything is written behind it."""
         self._disk = disk or Disk()
         self._syncer = LogSyncer(self._disk.sync, lambda: (self.written_bytes, self._fd), clock_s)
         self._fd = -1
@@ -214,6 +222,8 @@ class Aof:
             return not self.enabled
         syncer = self._syncer
         try:
+            if self._sync_failed:
+                self._take_back()
             if not self.buffer.empty:
                 if syncer.found_delayed():
                     self.delayed_fsyncs += 1
@@ -223,7 +233,7 @@ class Aof:
                 if self.fsync is Fsync.EVERYSEC:
                     syncer.ask()
                 elif self.fsync is Fsync.ALWAYS:
-                    syncer.sync_now()
+                    self._sync()
         except OSError as error:
             if self._write_error is None:
                 logger.error("the log can't be written, writes are refused: %s", error)
@@ -239,6 +249,8 @@ class Aof:
         self.fsync = Fsync(fsync)
         if self.fsync is Fsync.NO:
             self._syncer.error = None
+        if self.fsync is not Fsync.ALWAYS and not self._sync_failed:
+            self._unsynced.clear()
 
     def _write(self) -> None:
         buffers = self.buffer.gather()
@@ -246,9 +258,32 @@ class Aof:
             count = self._disk.writev(self._fd, buffers[:BUFFERS_MAX])
             if not count:
                 raise OSError(errno.EIO, "nothing was written")
-            self.buffer.drop(count)
+            dropped = self.buffer.drop(count)
+            if self.fsync is Fsync.ALWAYS:
+                self._unsynced += dropped
             self._file_bytes += count
             self.written_bytes += count
+
+    def _sync(self) -> None:
+        """Syncs what was written. Where that fails it is cut off again and waits to be written once more: the kernel
+        forgets what it could not sync, and the next sync of the same bytes would succeed without them being on disk."""
+        try:
+            self._syncer.sync_now()
+        except OSError:
+            self._sync_failed = True
+            self._take_back()
+            raise
+        self._unsynced.clear()
+
+    def _take_back(self) -> None:
+        """Cuts off what was written and could not be synced.  Raises OSError."""
+        size_bytes = sum(map(len, self._unsynced))
+        self._disk.truncate(self._fd, self._file_bytes - size_bytes)
+        self._file_bytes -= size_bytes
+        self.written_bytes -= size_bytes
+        self.buffer.put_back(self._unsynced)
+        self._unsynced = []
+        self._sync_failed = False
 
     # Rewriting: `open_increment`; somebody writes a base with all that the files before it say; `replace_base`
 

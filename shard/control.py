@@ -115,7 +115,7 @@ def digests_of_values(shard: "Shard", db: int, keys: list[bytes]) -> list[bytes]
 
 @control
 def populate(shard: "Shard", db: int, count: int, prefix: bytes, size_bytes: int) -> None:
-    """This shard's part of DEBUG POPULATE: those of `prefix:0 ... prefix:count-1` that belong here and are not there."""
+    """This shard's part of DEBUG POPULATE: those of `prefix:0` to `prefix:count-1` that belong here and are missing."""
     store = shard.store
     keyspace = store.dbs[db]
     for number in range(count):
@@ -132,5 +132,6 @@ def populate(shard: "Shard", db: int, count: int, prefix: bytes, size_bytes: int
 
 @control
 def memory(shard: "Shard") -> dict[str, Any]:
-    """What MEMORY STATS says beside INFO: the overhead of each db that has keys, as [main, expires] in bytes."""
-    return {"overheads": {db.index: list(db_overhead_bytes(db)) for db in shard.store.dbs if db.size}}
+    """What MEMORY STATS says: INFO's, and the overhead of each db that has keys, as [main, expires] in bytes."""
+    overheads = {db.index: list(db_overhead_bytes(db)) for db in shard.store.dbs if db.size}
+    return {**info(shard), "overheads": overheads}

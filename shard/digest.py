@@ -9,6 +9,7 @@ from collections.abc import Callable
 from hashlib import sha1
 from typing import Any
 
+from common.numbers import shortest_text
 from shard.keyspace import Keyspace, Value, type_name
 
 DIGEST_BYTES = 20
@@ -61,7 +62,7 @@ def of_set(value: Any, digest: bytes) -> bytes:
 
 def of_sorted_set(value: Any, digest: bytes) -> bytes:
     for member, score in value.items():
-        digest = add(digest, stir(stir(NOTHING, member), score_text(score)))
+        digest = add(digest, stir(stir(NOTHING, member), shortest_text(score)))
     return digest
 
 
@@ -88,38 +89,3 @@ TYPES: dict[str, tuple[int, Callable[[Any, bytes], bytes]]] = {
     "stream": (6, of_stream),
 }
 """By the name that TYPE gives it: the type's number in Valkey, and what adds its elements."""
-
-# A score as the reference's fpconv_dtoa prints it: the shortest digits, in a form that depends on the exponent.
-
-ZEROS_MAX = 7
-"""Zeros between a number's digits and the point, before it is written with an exponent."""
-
-
-def score_text(score: float) -> bytes:
-    """A score as text: "1", "0.1", "1e+21", "-inf".
-
-    Deviation: for a number half way between two shortest texts, as 789404130189620.25, the reference takes either one.
-    """
-    if score != score or score in (float("inf"), float("-inf")):
-        return b"nan" if score != score else b"inf" if score > 0 else b"-inf"
-    sign, text = (b"-", repr(score)[1:]) if repr(score)[0] == "-" else (b"", repr(score))
-    mantissa, _, power = text.partition("e")
-    whole, _, fraction = mantissa.partition(".")
-    all_digits = (whole + fraction).lstrip("0")
-    digits = all_digits.rstrip("0")
-    if not digits:
-        return b"0"
-    exponent = int(power or 0) - len(fraction) + len(all_digits) - len(digits)
-    return sign + _written(digits, exponent).encode()
-
-
-def _written(digits: str, exponent: int) -> str:
-    """The number `digits * 10**exponent`."""
-    size = abs(exponent + len(digits) - 1)
-    if exponent >= 0 and size < len(digits) + ZEROS_MAX:
-        return digits + "0" * exponent
-    if exponent < 0 and (exponent > -ZEROS_MAX or size < 4):
-        point = len(digits) + exponent
-        return f"0.{'0' * -point}{digits}" if point <= 0 else f"{digits[:point]}.{digits[point:]}"
-    point_and_rest = f".{digits[1:]}" if len(digits) > 1 else ""
-    return f"{digits[0]}{point_and_rest}e{'-' if exponent + len(digits) - 1 < 0 else '+'}{size}"

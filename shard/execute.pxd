@@ -11,6 +11,7 @@ cdef class Entry:
     cdef public object stats
     cdef public long long nanoseconds
     cdef public list histogram
+    cdef public long long parts
 
 
 cdef class Executor:
@@ -20,6 +21,7 @@ cdef class Executor:
     cdef public object log_group
     cdef public object clock_ns
     cdef public dict entries
+    cdef public dict known
     cdef public dict usual
     cdef public long long slow_ns
     cdef public list slow
@@ -27,11 +29,16 @@ cdef class Executor:
     cdef public long long internal_errors
     cdef public bint loading
     cdef public object refusal
+    cdef public dict errors
 
     @cython.locals(
         store=Store, db=Keyspace, protocol=cython.longlong, usual=dict, slow_ns=cython.longlong, started=cython.longlong,
-        ended=cython.longlong, duration=cython.longlong, entry=Entry, argv=list, replies=list, values=cython.longlong
+        ended=cython.longlong, duration=cython.longlong, entry=Entry, argv=list, replies=list, values=cython.longlong,
+        joined=cython.longlong, place=cython.longlong, size=cython.Py_ssize_t
     )
     cpdef run(self, long long header, list requests)
     cpdef _log_effects(self, int db, list argv)
+    @cython.locals(entry=Entry, store=Store)
+    cpdef replay(self, int db, list argv)
+
     cpdef Entry _unusual(self, list argv)

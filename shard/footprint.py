@@ -66,7 +66,7 @@ def _slots_of(kind: type) -> tuple[str, ...]:
 
 
 def db_overhead_bytes(db: Keyspace) -> tuple[int, int]:
-    """Of a db's slots and of its expiries, without the keys and values: what MEMORY STATS calls hashtables. O(SLOTS)."""
+    """Of a db's slots and of its expiries, without keys and values: what MEMORY STATS calls hashtables. O(SLOTS)."""
     main = sys.getsizeof(db.slots) + sum(map(_slot_size_bytes, db.slots)) + db.size * CLOCK_BYTES
     return main, SLOTS * 8 + db.expiries.count * EXPIRY_BYTES
 

@@ -89,16 +89,24 @@ class LogBuffer:
             pieces.clear()
         return self._gathered
 
-    def drop(self, count_bytes: int) -> None:
-        """Forgets the oldest `count_bytes` of what `gather` gave: they are written, even if they end in a command."""
+    def drop(self, count_bytes: int) -> list[Piece]:
+        """Gives up the oldest `count_bytes` of what `gather` gave: they are written, even if they end in a command."""
         gathered = self._gathered
         whole = 0
         while whole < len(gathered) and count_bytes >= len(gathered[whole]):
             count_bytes -= len(gathered[whole])
             whole += 1
+        dropped = gathered[:whole]
         del gathered[:whole]
         if count_bytes:
-            gathered[0] = memoryview(gathered[0])[count_bytes:]
+            view = memoryview(gathered[0])
+            dropped.append(view[:count_bytes])
+            gathered[0] = view[count_bytes:]
+        return dropped
+
+    def put_back(self, pieces: list[Piece]) -> None:
+        """Takes what `drop` gave up last, to be written again."""
+        self._gathered[:0] = pieces
 
     def _select(self, db: int) -> None:
         number = b"%d" % db

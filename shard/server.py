@@ -1,7 +1,8 @@
 """A shard's process: its socket, its loop and its clock around the executor and the log.
 
 Rule 1: a turn is: read all frames that have come, run every request, one write to the log (and its fsync if `always`),
-        then one write with the replies. A client that has its +OK finds the write after a crash of the process.
+        then one write with the replies. A client that has its +OK finds the write after a crash of the process. Where
+        the log could not be written, no write of that turn is answered +OK.
 Rule 2: what takes long is done in slices between turns: loading the log, removing expired keys, freeing large values.
 """
 
@@ -19,7 +20,7 @@ from common.config import Config
 from common.errors import RedisError
 from common.frame import CONTROL, packer, unpacker
 from common.log import set_level
-from common.slot import slot_function, slots_of_shard, slots_of_shard
+from common.slot import slot_function, slots_of_shard
 from shard.aof import Aof, Fsync, read_layout, write_layout
 from shard.commands.table import TABLE
 from shard.control import CONTROLS
@@ -27,6 +28,7 @@ from shard.execute import Executor
 from shard.keyspace import Store
 from shard.layout import FILE_NAME, Layout, difference
 from shard.log_reader import LogDamaged
+from shard.refusal import refuse_writes
 
 logger = logging.getLogger("shardis")
 
@@ -147,8 +149,8 @@ class Shard:
         for db in store.dbs:
             db.clear(later=True)
         store.expiring = False
-        for self.commands_loaded in self.aof.load(executor.replay):
-            pass
+        for commands in self.aof.load(executor.replay):
+            self.commands_loaded = commands
         self._loaded()
 
     def sleep(self, seconds: float) -> None:
@@ -159,11 +161,11 @@ class Shard:
         """Ends `serve` once what was begun is on disk."""
         self.stopped.set()
 
-    def stop_on_signals(self, supervisor_fd: int | None) -> None:
+    def stop_on_signals(self, supervisor_fd: int) -> None:
         """SIGTERM and SIGINT stop the shard in order, and so does the end of the supervisor."""
         for number in (signal.SIGTERM, signal.SIGINT):
             self.loop.add_signal_handler(number, self.stop)
-        if supervisor_fd is not None:
+        if supervisor_fd >= 0:
             self.loop.add_reader(supervisor_fd, self.stop)
 
     def configure(self, values: dict[str, Any]) -> None:
@@ -205,22 +207,28 @@ class Shard:
             if duration >= executor.slow_ns >= 0:
                 executor.slow.append((executor.number, place, duration // 1000))
 
-    def flush(self) -> None:
-        """Writes the log of this turn. If it cannot be written, writes are refused until it can."""
-        if self.aof.enabled:
-            if self.latency_threshold_ms:
-                self._flush_timed()
-            else:
-                self.aof.flush()
-            failing = self.aof.last_write_error is not None
-            if failing != (self.executor.refusal is not None):
-                self.executor.state(loading=self.executor.loading, refusal=misconf(self.aof) if failing else None)
+    def flush(self) -> bool:
+        """Writes the log of this turn, and whether that is done. If not, writes are refused until it is."""
+        if not self.aof.enabled or self.executor.loading:
+            return True
+        done = self._flush_timed() if self.latency_threshold_ms else self.aof.flush()
+        failing = self.aof.last_write_error is not None
+        if failing != (self.executor.refusal is not None):
+            self._refuse(misconf(self.aof) if failing else None)
+        return done
 
-    def _flush_timed(self) -> None:
+    def _refuse(self, refusal: RedisError | None) -> None:
+        """Begins or ends to refuse writes; tells the router, so that no command on several shards is done in part."""
+        self.executor.state(loading=False, refusal=refusal)
+        for link in self.links:
+            link.send({"refusal": str(refusal or "")})
+
+    def _flush_timed(self) -> bool:
         started = time.perf_counter()
-        self.aof.flush()
+        done = self.aof.flush()
         syncing = self.aof.fsync is Fsync.ALWAYS
         self.note_latency("aof-fsync-always" if syncing else "aof-write", time.perf_counter() - started)
+        return done
 
     def note_latency(self, event: str, duration_s: float) -> None:
         """Has the router told of work that took `latency-monitor-threshold` or more."""
@@ -231,6 +239,8 @@ class Shard:
 
     def pulse(self) -> None:
         """Looks after what must be done though nobody asks."""
+        if self.executor.refusal is not None:
+            self.flush()  # There may be room again.
         if not self.cycle_running and not self.executor.loading and (self.store.garbage or self._volatile()):
             self.cycle()
         self.loop.call_later(PULSE_S, self.pulse)
@@ -281,7 +291,7 @@ class Shard:
         return {
             "pid": os.getpid(),
             "rss_bytes": rss_bytes,
-            "rss_peak_bytes": usage.ru_maxrss * 1024,
+            "rss_peak_bytes": max(rss_bytes, usage.ru_maxrss * 1024),
             "cpu_user_s": usage.ru_utime,
             "cpu_system_s": usage.ru_stime,
             "loop_user_s": loop.ru_utime,
@@ -299,7 +309,8 @@ def slow_ns(config: Config) -> int:
 
 def misconf(aof: Aof) -> RedisError:
     """What a write is told while the log cannot be written."""
-    return RedisError(f"MISCONF Errors writing to the AOF file: {aof.last_write_error}")
+    error = aof.last_write_error
+    return RedisError(f"MISCONF Errors writing to the AOF file: {error.strerror if error else 'unknown'}")
 
 
 class Link(asyncio.Protocol):
@@ -319,19 +330,22 @@ class Link(asyncio.Protocol):
         shard.links.add(self)
         state = "loading" if shard.executor.loading else "ready"
         hello = {"index": shard.index, "pid": os.getpid(), "state": state, "table": TABLE.to_wire()}
-        self.send({"hello": hello})
+        self.send({"hello": hello, "refusal": str(shard.executor.refusal or "")})
 
     def data_received(self, data: bytes) -> None:
         shard = self.shard
         unpacker = self.unpacker
         unpacker.feed(data)
+        frames = []
         replies: list[Any] = []
         for frame in unpacker:
+            frames.append(frame)
             replies += shard.run_frame(frame, self.runs + len(replies))
         if not replies:
             return
         self.runs += len(replies)
-        shard.flush()
+        if not shard.flush():
+            refuse_writes(frames, replies, TABLE, misconf(shard.aof))
         if shard.executor.slow:
             self.send({"slow": shard.executor.slow})
             shard.executor.slow = []

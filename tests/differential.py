@@ -26,7 +26,7 @@ from random import Random
 from tests.audit import audit, differences
 from tests.command_families import FAMILIES
 from tests.expectation import printed, quoted
-from tests.likeness import TOLERANCE_S, Judge
+from tests.likeness import TOLERANCE_S, Judge, as_printed
 from tests.random_commands import Argv, Usage, usages
 from tests.reference import Reference
 from tests.resp_client import NULL_ARRAY, Client, Reply, Set, encode_command
@@ -177,7 +177,7 @@ class Pair:
         held = []
         for address in self.addresses:
             with Client(address, REPLY_TIMEOUT_S) as client:
-                held.append(audit(client.call, dbs=4))
+                held.append(as_printed(audit(client.call, dbs=4)))
         found = differences(held[1], held[0], TOLERANCE_S * 1000)
         return Difference(list(sent), None, "", "\n".join(found)) if found else None
 
@@ -325,7 +325,7 @@ def main(arguments: list[str]) -> int:
             host, _, port = options.address.rpartition(":")
             address = (host, int(port))
         else:
-            address = stack.enter_context(Shardis(options.shards)).address
+            address = stack.enter_context(Shardis(options.shards, enable_debug_command="yes")).address
         pair = Pair(address, reference.address, options.strict)
         for family in options.family or FAMILIES:
             started = time.monotonic()

@@ -158,6 +158,7 @@ class BadDisk(Disk):
         self.step_bytes = 1 << 60
         self.syncs = 0
         self.sync_error: OSError | None = None
+        self.truncate_error: OSError | None = None
 
     def writev(self, fd: int, buffers: list[Piece]) -> int:
         data = b"".join(buffers)[: min(self.step_bytes, self.room_bytes)]
@@ -171,6 +172,11 @@ class BadDisk(Disk):
         if self.sync_error is not None:
             raise self.sync_error
         super().sync(fd)
+
+    def truncate(self, fd: int, size_bytes: int) -> None:
+        if self.truncate_error is not None:
+            raise self.truncate_error
+        super().truncate(fd, size_bytes)
 
 
 @pytest.mark.parametrize("room_bytes", [0, 1, 7, 23, 24, 50, 60])
@@ -298,6 +304,32 @@ def test_always_tells_when_a_sync_failed_and_tries_again(folder: Path, opened: C
     assert log.last_write_error is None
     log.close()
     assert contents(folder) == [(0, [b"INCR", b"n"])]
+
+
+def test_always_never_syncs_the_same_bytes_twice(folder: Path, opened: Callable[..., Aof]) -> None:
+    """After a sync that failed the kernel takes the bytes for written: only new ones are worth a sync."""
+    disk = BadDisk()
+    log = opened(disk=disk, fsync="always")
+    log.append(0, [b"SET", b"k", b"1"])
+    assert log.flush()
+    size_bytes = log.size_bytes
+    disk.sync_error = OSError(errno.EIO, "no")
+    disk.step_bytes = 7
+    for number in range(2, 5):
+        log.append(0, [b"SET", b"k", b"%d" % number])
+        assert not log.flush()
+        assert log.size_bytes == size_bytes == (folder / "appendonly.aof.1.incr.aof").stat().st_size
+        assert contents_of_copy(folder) == [(0, [b"SET", b"k", b"1"])]
+    disk.truncate_error = OSError(errno.EIO, "nor that")
+    assert not log.flush()
+    disk.sync_error, syncs = None, disk.syncs
+    assert not log.flush()
+    assert disk.syncs == syncs
+    assert log.last_write_error is disk.truncate_error
+    disk.truncate_error = None
+    assert log.flush()
+    log.close()
+    assert contents(folder) == [(0, [b"SET", b"k", b"%d" % number]) for number in range(1, 5)]
 
 
 def test_everysec_syncs_without_being_asked_again(folder: Path, opened: Callable[..., Aof]) -> None:

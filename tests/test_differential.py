@@ -28,7 +28,7 @@ def second_reference() -> Iterator[Reference]:
 
 @pytest.fixture(scope="module", params=[1, 3])
 def pair(request: pytest.FixtureRequest, reference: Reference) -> Iterator[Pair]:
-    with Shardis(request.param) as server:
+    with Shardis(request.param, enable_debug_command="yes") as server:
         yield Pair(server.address, reference.address)
 
 

@@ -163,7 +163,7 @@ def setname(session: "Session", name: bytes) -> Status:
 )
 def setinfo(session: "Session", option: bytes, value: bytes) -> Status:
     """Sets information specific to the client or connection."""
-    shown = option.decode("utf-8", "surrogateescape")
+    shown = option.partition(b"\0")[0].decode("utf-8", "surrogateescape")
     attribute = LIBRARY.get(option.upper())
     if attribute is None:
         raise RedisError(f"ERR Unrecognized option '{shown}'")
@@ -241,8 +241,8 @@ def reply(session: "Session", word: bytes) -> Status | NoReply:
 )
 def unblock(session: "Session", client_id: bytes, *options: bytes) -> int:
     """Unblocks a client blocked by a blocking command from a different connection."""
-    # Whatever comes behind the reason is ignored, as in Valkey.
-    reason = options[0].upper() if options else b"TIMEOUT"
+    # Where anything comes behind the reason, nothing is looked at, as in Valkey.
+    reason = options[0].upper() if len(options) == 1 else b"TIMEOUT"
     if reason not in (b"TIMEOUT", b"ERROR"):
         raise RedisError("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
     blocked = session.router.sessions.get(integer(client_id))

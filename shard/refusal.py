@@ -1,0 +1,75 @@
+"""The replies of a turn whose log could not be written: no write may be told that it was done.
+
+What the turn wrote is in memory, and in the log's buffer until there is room for it. Whether it stays is open until
+then, so each write is answered with the error that those after it get. Reads keep their replies. None of this costs
+anything while the log can be written.
+"""
+
+from typing import Any
+
+from common.command import Flag, Table
+from common.errors import RedisError
+from common.frame import CONTROL, JOINED, VALUES
+from common.resp import error_reply
+
+
+def refuse_writes(frames: list[list[Any]], replies: list[Any], table: Table, error: RedisError) -> None:
+    """Puts `error` in the place of the replies to all writes of these request frames. `replies` has an entry a run."""
+    text = error_reply(error)
+    number = 0
+    for frame in frames:
+        for place in range(1, len(frame), 2):
+            header, requests, entry = frame[place], frame[place + 1], replies[number]
+            if entry is not None and not header & CONTROL:
+                given = split_replies(entry) if header & JOINED else entry
+                refusal = error if header & VALUES else text
+                refused: list[Any] = [
+                    refusal if is_write(table, argv) and not is_error(reply, header) else reply
+                    for argv, reply in zip(requests, given, strict=True)
+                ]
+                replies[number] = b"".join(refused) if header & JOINED else refused
+            number += 1
+
+
+def is_write(table: Table, argv: list[bytes]) -> bool:
+    """Whether this command is one that may write."""
+    command = table.resolve(argv)
+    return command is not None and bool(command.flags & Flag.WRITE)
+
+
+def is_error(reply: Any, header: int) -> bool:
+    """Whether a reply says already that nothing was done."""
+    return isinstance(reply, RedisError) if header & VALUES else bool(reply.startswith(b"-"))
+
+
+def split_replies(data: bytes) -> list[bytes]:
+    """The encoded replies that follow one another in `data`.
+
+    >>> split_replies(b"+OK\\r\\n$-1\\r\\n*2\\r\\n:1\\r\\n$1\\r\\na\\r\\n")
+    [b'+OK\\r\\n', b'$-1\\r\\n', b'*2\\r\\n:1\\r\\n$1\\r\\na\\r\\n']
+    """
+    replies = []
+    start = 0
+    while start < len(data):
+        end = end_of_reply(data, start)
+        replies.append(data[start:end])
+        start = end
+    return replies
+
+
+def end_of_reply(data: bytes, start: int) -> int:
+    """Where the reply that begins at `start` ends."""
+    left = 1
+    while left:
+        line_end = data.index(b"\r\n", start)
+        kind = data[start : start + 1]
+        count = int(data[start + 1 : line_end]) if kind in b"$=*~>%" else 0
+        start = line_end + 2
+        left -= 1
+        if kind in b"$=" and count >= 0:
+            start += count + 2
+        elif kind in b"*~>":
+            left += max(count, 0)
+        elif kind == b"%":
+            left += 2 * count
+    return start
