@@ -224,7 +224,8 @@ def _settable(pairs: Sequence[tuple[str, str]]) -> list[Directive]:
     for name, _ in pairs:
         directive = BY_NAME.get(name.lower())
         if directive is None or directive.own:
-            raise RedisError(f"ERR Unknown option or number of arguments for CONFIG SET - '{name}'")
+            shown = name.partition("\0")[0]
+            raise RedisError(f"ERR Unknown option or number of arguments for CONFIG SET - '{shown}'")
         if directive.refusal:
             raise _refusal(name, directive.refusal)
         if name.lower() in names:  # An alias beside its other name is no duplicate, in Valkey either.

@@ -1,5 +1,10 @@
 # The C types of batch.py: the attributes that every command or run reads and writes as C fields.
 
+import cython
+
+from common.slot cimport Owners
+
+
 cdef class Run:
     cdef public object batch
     cdef public int shard
@@ -19,7 +24,6 @@ cdef class Join:
     cdef public object merge
     cdef public int protocol
     cdef public object command
-    cdef public object command
 
 
 cdef class Later:
@@ -29,6 +33,12 @@ cdef class Later:
 
 cdef class Muted:
     cdef public object step
+
+
+cdef class Route:
+    cdef public Py_ssize_t shortest
+    cdef public Py_ssize_t longest
+    cdef public str name
 
 
 cdef class Batch:
@@ -41,6 +51,10 @@ cdef class Batch:
     cdef public Py_ssize_t waiting
     cdef public bint dispatched
     cdef public Py_ssize_t size
+
+    @cython.locals(count=Py_ssize_t, header=cython.longlong, open_=list, steps=list, route=Route, found=Route, argv=list,
+                   words=Py_ssize_t, shard=int, run=Run)
+    cpdef Py_ssize_t forward(self, list commands, Py_ssize_t place, dict routes, Owners owners) except -1
 
     cpdef Run run(self, int shard, long long header)
     cpdef dispatch(self, list links)

@@ -15,7 +15,8 @@ from common.frame import CONTROL
 from common.resp import encode, error_reply
 from router.batch import Batch, Later, Merge
 from router.link import LinkState
-from router.merge import MERGES, in_order
+from router.merge import MERGES
+from router.plan import InOrder, cut
 from router.slowlog import Call, Part
 
 if TYPE_CHECKING:
@@ -181,24 +182,16 @@ def _borrow(session: "Session", batch: Batch, command: Command, argv: list[bytes
 def _split(session: "Session", batch: Batch, command: Command, argv: list[bytes]) -> None:
     router = session.router
     start, step = command.cut
-    owners = router.owners.of_all(argv[start::step])
-    shards = list(dict.fromkeys(owners))
+    shards, parts, order = cut(argv, start, step, router.owners)
     if len(shards) == 1 or (len(argv) - start) % step:
         # A call that is cut short answers the same error on any shard.
-        batch.add(owners[0], argv)
+        batch.add(shards[0], argv)
         return
     check_shards(session, command, shards)
     call = Call(argv)
-    parts = {shard: Part(argv[:start], call) for shard in shards}
-    for place, owner in enumerate(owners):
-        at = start + place * step
-        parts[owner] += argv[at : at + step]
-    if command.merge:
-        merge = MERGES[command.merge]
-    else:
-        places = {shard: place for place, shard in enumerate(shards)}
-        merge = in_order([places[owner] for owner in owners])
-    batch.add_join(list(parts.items()), merge, session.protocol, command)
+    merge = MERGES[command.merge] if command.merge else InOrder(order)
+    asked = [(shard, Part(part, call)) for shard, part in zip(shards, parts, strict=True)]
+    batch.add_join(asked, merge, session.protocol, command)
 
 
 def _every(session: "Session", batch: Batch, command: Command, argv: list[bytes]) -> None:

@@ -41,16 +41,6 @@ def text_status(value: Any) -> Any:
     return Status(value) if type(value) is str else value
 
 
-def in_order(owners: list[int]) -> Merge:
-    """Elements put back into the order of the keys: `owners` says which part answers for each key (MGET)."""
-
-    def merge(values: list[Any]) -> Any:
-        following = [iter(value) for value in values]
-        return [next(following[owner]) for owner in owners]
-
-    return merge
-
-
 MERGES: dict[str, Merge] = {
     "": concatenated,
     "all_succeeded": first,

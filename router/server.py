@@ -13,7 +13,6 @@ import socket
 import stat
 import sys
 import time
-from collections.abc import Callable
 from typing import Any
 
 from common.command import Command, Flag, Plan, Table
@@ -21,6 +20,7 @@ from common.config import Config, read_text
 from common.errors import RedisError
 from common.log import set_level
 from common.slot import Owners
+from router.batch import Route
 from router.commands.table import TABLE
 from router.latency import LatencyMonitor
 from router.link import Link, LinkState
@@ -55,7 +55,7 @@ class Router:
         self.links = [Link(index, f"{rundir}/shard-{index}.sock", self, self.now_ms) for index in range(self.shards)]
         self.table = Table()
         self.table.merge(TABLE)
-        self.routes: dict[bytes, Command] = {}
+        self.routes: dict[bytes, Route] = {}
         """By name, the commands of one key that a session in its usual state may forward without a question."""
         self.known = False
         """Whether the shards have said which commands there are; until then, some ms after a start, clients wait."""
@@ -118,9 +118,9 @@ class Router:
 
     def _choose_routes(self) -> None:
         self.routes = {
-            name: command
+            name: Route(command)
             for name, command in self.table.lookup.items()
-            if command.plan in (Plan.ONE, Plan.BORROW, Plan.SPLIT) and command.first_key == 1 and _one_key(command)
+            if command.first_key == 1 and _one_key(command)
         }
 
     def link_changed(self, link: Link) -> None:
@@ -157,7 +157,7 @@ class Router:
     def note_slow(self, session: Session, argv: list[bytes], duration_us: int, call: Call | None = None) -> None:
         """Takes note of a command that took `slow_us` or more: its slowest part, if several shards have one."""
         command = self.table.resolve(argv)
-        before_us = call.duration_us if call else 0
+        before_us = call.duration_us if call else -1
         if command is None or duration_us <= before_us:
             return
         threshold_ms = self.config["latency-monitor-threshold"]
@@ -298,6 +298,8 @@ class Router:
             raise RedisError("ERR The server is running without a config file")
         try:
             old = read_text(path) if os.path.exists(path) else ""
+            if "rundir" not in old:  # The supervisor names the folder to its children; it may be there for this run only.
+                self.config.given.pop("rundir", None)
             write_atomically(path, self.config.rewrite(old))
         except OSError as error:
             logger.warning("the configuration file can't be written: %s", error)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Any, cast
 
-from common.command import Command, Flag
+from common.command import Flag
 from common.errors import ProtocolError, RedisError
 from common.frame import DB_SHIFT, NO_TOUCH, RESP3
 from common.requests import QueryTooLong, Requests
@@ -168,33 +168,22 @@ class Session(asyncio.Protocol):
     def begin(self, commands: list[list[bytes]]) -> None:
         """Begins these commands, in one turn: see Batch. Those that cannot be begun yet go back to the backlog."""
         router = self.router
-        routes = router.routes if self.plain else NO_ROUTES
-        shard_of = router.shard_of
         batch = Batch(self, router.shards, self.header)
-        batch.size = len(commands)
-        open_ = batch.open
-        steps = batch.steps
-        for place, argv in enumerate(commands):
-            route = routes.get(argv[0])
-            if route is not None and route.shortest <= len(argv) <= route.longest:
-                shard = shard_of(argv[1])
-                run = open_[shard]
-                if run is None or run.header != batch.header:
-                    run = batch.run(shard, batch.header)
-                run.requests.append(argv)
-                steps.append(shard)
-            elif not self._dispatch(batch, argv):
+        place, count = 0, len(commands)
+        while place < count:
+            if self.plain:
+                place = batch.forward(commands, place, router.routes, router.owners)
+                if place == count:
+                    break
+            if not self._dispatch(batch, commands[place]):
                 self.backlog.extendleft(reversed(commands[place:]))
-                if not place:
-                    return
-                batch.size = place
                 break
-            else:
-                routes = router.routes if self.plain else NO_ROUTES
-        self.commands += batch.size
-        self.begun += batch.size
-        if route is not None:  # Otherwise `dispatch` knows its name.
-            self.last_command = route.name
+            place += 1
+        if not place:
+            return
+        batch.size = place
+        self.commands += place
+        self.begun += place
         self.batches.append(batch)
         self.beginning = True
         batch.dispatch(router.links)
@@ -352,7 +341,3 @@ def address_text(address: tuple[Any, ...] | None) -> str:
         return "?:0"
     host, port = address[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-NO_ROUTES: dict[bytes, Command] = {}
-"""For a session in an unusual state: every command of it goes through `dispatch`."""

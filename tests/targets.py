@@ -113,7 +113,7 @@ def open_target(name: str) -> Iterator[Target]:
         with Reference() as reference:
             yield ServerTarget(name, reference.address, reference)
     elif shardis:
-        with Shardis(int(shardis[1]), hash_tags="no" if shardis[2] else "yes") as server:
+        with Shardis(int(shardis[1]), hash_tags="no" if shardis[2] else "yes", enable_debug_command="yes") as server:
             yield ServerTarget(name, server.address, server)
     elif name == "shard":
         from tests.bare_shard import ShardTarget  # Not at the head: the recorder needs none of the server's code.

@@ -3,12 +3,10 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from common.flags import Merge
 from common.resp import Status
-from router.merge import MERGES, in_order
+from router.merge import MERGES
 
 CASES: list[tuple[str, list[Any], Any]] = [
     ("", [[b"a"], [], [b"b", b"c"]], [b"a", b"b", b"c"]),
@@ -36,14 +34,3 @@ def test_each_policy(policy: str, values: list[Any], joined: Any) -> None:
 
 def test_there_is_a_case_for_each_policy_that_can_be_declared() -> None:
     assert {policy for policy, _, _ in CASES} == set(MERGES) == {"", *Merge}
-
-
-@given(st.lists(st.integers(0, 4), min_size=1))
-def test_elements_come_back_into_the_order_of_the_keys(owners: list[int]) -> None:
-    """`owners` says which part has the answer for each key; each part answers its own keys in their order."""
-    places = sorted(set(owners), key=owners.index)
-    numbers = [places.index(owner) for owner in owners]
-    parts: list[list[int]] = [[] for _ in places]
-    for key, number in enumerate(numbers):
-        parts[number].append(key)
-    assert in_order(numbers)(parts) == list(range(len(owners)))

@@ -1,0 +1,269 @@
+"""What waits for a held key: commands and messages that are done, and runs that are answered, later than they came.
+
+Rule 1: while no key is held or waited for nothing here is called: `Executor.detour` is None.
+Rule 2: what waited is done at the time of its own frame. Every key sees its commands in the router's order and with the
+        router's time, as if nobody had waited.
+Rule 3: a late reply leaves as any other does: after the log of its turn was written, see `take`.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from common.command import Command
+from common.errors import RedisError
+from common.frame import JOINED, VALUES
+from common.resp import error_reply
+from shard.execute import Executor
+from shard.holds import Holds, Ticket
+from shard.refusal import is_error, is_write
+
+Message = Callable[[list[Any], int], Any]
+"""Does what a message of the router asks; also given its place in its run."""
+
+
+class LateRun:
+    """A run of which something waits."""
+
+    __slots__ = ("origin", "number", "header", "now_ms", "requests", "replies", "missing")
+
+    def __init__(self, origin: object, number: int, header: int, now_ms: int, requests: list[list[Any]]) -> None:
+        self.origin = origin
+        """The link that it came by."""
+        self.number = number
+        """Its number in the stream of that link."""
+        self.header = header
+        self.now_ms = now_ms
+        """The time of its frame."""
+        self.requests = requests
+        self.replies: list[Any] = [None] * len(requests)
+        self.missing = 0
+        """How many of its requests wait."""
+
+    def answer(self) -> Any:
+        """All replies, as its header asks for them."""
+        return b"".join(self.replies) if self.header & JOINED else self.replies
+
+
+class Waiting(Ticket):
+    """One request of a run that touches blocked keys."""
+
+    __slots__ = ("run", "place")
+
+    stays = False
+    """Whether it keeps its keys behind `go`, until somebody has it leave."""
+
+    def __init__(self, keys: Iterable[bytes] | None) -> None:
+        super().__init__(keys)
+        self.run: LateRun | None = None
+        self.place = 0
+
+    def go(self, room: "Room") -> Any:
+        """Does it, now that it has its turn; its reply."""
+        raise NotImplementedError
+
+
+class WaitingCommand(Waiting):
+    __slots__ = ()
+
+    def go(self, room: "Room") -> Any:
+        assert self.run is not None
+        return room.execute(self.run.header & ~JOINED, [self.run.requests[self.place]], [self.place])[0]
+
+
+class WaitingMessage(Waiting):
+    """A message of the router that looks at the whole keyspace."""
+
+    __slots__ = ()
+
+    def go(self, room: "Room") -> Any:
+        assert self.run is not None
+        return room.message(self.run.requests[self.place], self.place)
+
+
+class Room:
+    """The waiting room of a shard."""
+
+    def __init__(self, executor: Executor, message: Message, wholes: set[str]) -> None:
+        """`wholes` are the messages of the router that look at the whole keyspace; the others never wait."""
+        self.executor = executor
+        self.holds = Holds(executor.store.blocked)
+        self.message = message
+        self.wholes = wholes
+        self.origin: object = None
+        """The link whose frames are being read."""
+        self._leaving: list[Ticket] = []
+        self._answered: list[LateRun] = []
+        """Late runs that are complete, and not yet sent."""
+        self._done: list[tuple[LateRun, int]] = []
+        """What of late runs was done since the log was written last: run and place."""
+        self._unsure: list[Callable[[RedisError], None]] = []
+        """Whom to tell if the log of this turn could not be written."""
+
+    # What comes
+
+    def run(self, header: int, requests: list[list[bytes]]) -> Any:
+        """As `Executor.run`, while keys are blocked; None if a command has to wait, and so the run is answered late."""
+        late = LateRun(self.origin, self.executor.number, header, self.executor.store.now_ms, requests)
+        places = []
+        for place, argv in enumerate(requests):
+            keys = self._keys(argv)
+            if self.holds.blocks(keys):
+                self._park(WaitingCommand(keys), late, place)
+            else:
+                places.append(place)
+        if not late.missing:
+            return self.execute(header, requests)
+        # They have no key in common with those that wait, so it is all one whether they come before them or after.
+        free = [requests[place] for place in places]
+        for place, reply in zip(places, self.execute(header & ~JOINED, free, places), strict=True):
+            late.replies[place] = reply
+            self._done.append((late, place))
+        return None
+
+    def messages(self, header: int, messages: list[list[Any]]) -> Any:
+        """The answers to messages of the router, or None if one waits."""
+        late = LateRun(self.origin, self.executor.number, header, self.executor.store.now_ms, messages)
+        for place, message in enumerate(messages):
+            if self.holds.line and message[0] in self.wholes:
+                self._park(WaitingMessage(None), late, place)
+                continue
+            answer = self.message(message, place)
+            if isinstance(answer, Waiting):
+                self._enter(answer, late, place)
+            else:
+                late.replies[place] = answer
+            self.settle()
+        return None if late.missing else late.replies
+
+    def _enter(self, ticket: Waiting, late: LateRun, place: int) -> None:
+        """Lets a ticket of the router's go if it has its turn."""
+        self._park(ticket, late, place)
+        if ticket.granted:
+            late.missing -= 1
+            late.replies[place] = ticket.go(self)
+            if not ticket.stays:
+                self._leaving.append(ticket)
+
+    def _park(self, ticket: Waiting, late: LateRun, place: int) -> None:
+        ticket.run, ticket.place = late, place
+        late.missing += 1
+        self.holds.enter(ticket)
+        self.executor.detour = self.run
+
+    def _keys(self, argv: list[bytes]) -> Iterable[bytes] | None:
+        """The keys that a call touches, None for all that there are."""
+        entry = self.executor.known.get(argv[0])
+        command = self.executor.table.resolve(argv) if entry is None else entry.command
+        if command is None or not command.shortest <= len(argv) <= command.longest:
+            return ()  # It is only told so.
+        if not command.has_keys or touches_more(command):
+            return None
+        if command.first_key == command.last_key > 0 and len(command.key_specs) == 1:
+            return (argv[command.first_key],)
+        try:
+            return [argv[index] for index in command.keys_of(argv)]
+        except RedisError:
+            return None
+
+    # What goes on
+
+    def leave(self, ticket: Waiting) -> None:
+        """Gives the keys of a ticket free at the next `settle`. If it waits, it is answered None."""
+        self._leaving.append(ticket)
+        if not ticket.granted and ticket.run is not None:
+            self._reply(ticket, None)
+
+    def settle(self) -> None:
+        """Does all that waited for what has left. A loop and no recursion: a key can have a very long queue."""
+        if not self._leaving:
+            return
+        executor = self.executor
+        now_ms, number = executor.store.now_ms, executor.number
+        ready: deque[Ticket] = deque()
+        while self._leaving or ready:
+            while self._leaving:
+                ready += self.holds.leave(self._leaving.pop())
+            if ready and (ticket := ready.popleft()).order in self.holds.line:
+                self._go(ticket)
+        executor.turn(now_ms)
+        executor.number = number
+        if not self.holds.line:
+            executor.detour = None
+
+    def _go(self, ticket: Ticket) -> None:
+        assert isinstance(ticket, Waiting) and ticket.run is not None
+        self.executor.turn(ticket.run.now_ms)
+        self.executor.number = ticket.run.number
+        reply = ticket.go(self)
+        if not ticket.stays:
+            self._leaving.append(ticket)
+        self._done.append((ticket.run, ticket.place))
+        self._reply(ticket, reply)
+
+    def _reply(self, ticket: Waiting, reply: Any) -> None:
+        run = ticket.run
+        assert run is not None
+        run.replies[ticket.place] = reply
+        run.missing -= 1
+        if not run.missing:
+            self._answered.append(run)
+
+    def execute(self, header: int, requests: list[list[bytes]], places: list[int] | None = None) -> Any:
+        """Runs commands that have their turn. `places` are theirs in their run, for the reports of slow ones."""
+        executor = self.executor
+        reported = len(executor.slow)
+        detour, executor.detour = executor.detour, None
+        try:
+            return executor.run(header, requests)
+        finally:
+            executor.detour = detour
+            if places is not None:
+                executor.slow[reported:] = [
+                    (number, places[place], duration_us) for number, place, duration_us in executor.slow[reported:]
+                ]
+
+    # What leaves
+
+    def if_unwritten(self, tell: Callable[[RedisError], None]) -> None:
+        """Has `tell` called with the error if the log of this turn cannot be written."""
+        self._unsure.append(tell)
+
+    def take(self, error: RedisError | None) -> dict[Any, dict[int, Any]]:
+        """The late answers of this turn, by link and number of the run; to be called once the log is written.
+
+        `error` is why it could not be written: then no write of late runs is told that it was done.
+        """
+        if not self._done and not self._answered and not self._unsure:
+            return {}
+        if error is not None:
+            for tell in self._unsure:
+                tell(error)
+            for run, place in self._done:
+                self._refuse(run, place, error)
+        answers: dict[Any, dict[int, Any]] = {}
+        for run in self._answered:
+            answers.setdefault(run.origin, {})[run.number] = run.answer()
+        self._unsure.clear()
+        self._done.clear()
+        self._answered.clear()
+        return answers
+
+    def _refuse(self, run: LateRun, place: int, error: RedisError) -> None:
+        request, reply = run.requests[place], run.replies[place]
+        if type(request[0]) is bytes and is_write(self.executor.table, request) and not is_error(reply, run.header):
+            run.replies[place] = error if run.header & VALUES else error_reply(error)
+
+    def forget(self, origin: object) -> None:
+        """A link is gone: what it holds is given free. Commands that came by it and wait are done all the same, as they
+        would have been had they not waited: other shards have done their parts.
+        """
+        for ticket in self.holds.line.values():
+            if isinstance(ticket, Waiting) and ticket.stays and ticket.run is not None and ticket.run.origin is origin:
+                self.leave(ticket)
+        self.settle()
+
+
+def touches_more(command: Command) -> bool:
+    """Whether a command touches keys that its call does not name as such (SORT's BY and GET)."""
+    return any(spec.unknown or not spec.finds or "incomplete" in spec.flags for spec in command.key_specs)
