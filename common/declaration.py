@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from common.command_stats import CommandStats
@@ -14,6 +15,9 @@ from common.usage import Argument, Usage, parse_usage
 Handler = Callable[..., Any]
 
 ENDLESS = sys.maxsize
+
+DB_DIGITS_MAX = 10
+"""No number of a db is as long as this."""
 
 
 @dataclass(slots=True)
@@ -116,6 +120,14 @@ class Command(CommandStats):
         better words for what is wrong with it.
         """
         return [index for spec, keys in self.found_keys(argv) for index in keys]
+
+    def other_dbs(self, argv: list[bytes]) -> list[int]:
+        """The numbers of the dbs that a call names beside its own (COPY ... DB 1); some of them may be none."""
+        tokens = {argument.token.encode() for argument in self.usage.arguments if argument.name == "destination-db"}
+        if not tokens:
+            return []
+        named = (word for option, word in pairwise(argv) if option.upper() in tokens)
+        return [int(word) for word in named if word.isdigit() and len(word) < DB_DIGITS_MAX]
 
     def found_keys(self, argv: list[bytes]) -> list[tuple[KeySpec, list[int]]]:
         """As `keys_of`, for each key spec that finds any."""

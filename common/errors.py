@@ -47,10 +47,6 @@ class Loading(RedisError):
     text = "LOADING Valkey is loading the dataset in memory"
 
 
-class CrossShard(RedisError):
-    text = "CROSSSHARD the keys of this command are on several shards, which it does not work on yet; use a {hash tag}"
-
-
 def wrong_arity(name: str) -> RedisError:
     """`name` in lower case, "client|kill" for a subcommand."""
     return RedisError(f"ERR wrong number of arguments for '{name}' command")

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from common.command import Command, Flag, Plan
-from common.errors import CrossShard, Loading, RedisError
+from common.errors import Loading, RedisError
 from common.frame import CONTROL
 from common.resp import encode, error_reply
 from router.batch import Batch, Later, Merge
+from router.borrow import Borrow
 from router.link import LinkState
 from router.merge import MERGES
 from router.plan import InOrder, cut
@@ -173,10 +174,12 @@ def _one(session: "Session", batch: Batch, command: Command, argv: list[bytes]) 
 
 def _borrow(session: "Session", batch: Batch, command: Command, argv: list[bytes]) -> None:
     shard_of = session.router.shard_of
-    shards = {shard_of(argv[index]) for index in keys_or_none(command, argv)}
+    shards = list(dict.fromkeys(shard_of(argv[index]) for index in keys_or_none(command, argv)))
     if len(shards) > 1:
-        raise CrossShard()
-    batch.add(shards.pop() if shards else 0, argv)
+        check_shards(session, command, shards)
+        Borrow(session, batch, command, argv)
+    else:
+        batch.add(shards[0] if shards else 0, argv)
 
 
 def _split(session: "Session", batch: Batch, command: Command, argv: list[bytes]) -> None:

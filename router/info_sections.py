@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from common import speed
 from common.command_stats import CommandStats
-from router.commands.client_fields import FIELDS
-from router.commands.connection import SERVER, VERSION
 from router.link import LinkState
 
 if TYPE_CHECKING:
@@ -26,8 +24,12 @@ CLOCK_MASK = (1 << 24) - 1
 UNITS = ((1 << 40, "T"), (1 << 30, "G"), (1 << 20, "M"), (1 << 10, "K"))
 NO_REPLICATION_ID = "0" * 40
 
-SIZE_BYTES = cast(Callable[["Session"], int], dict(FIELDS)["tot-mem"])
-UNSENT_BYTES = cast(Callable[["Session"], int], dict(FIELDS)["omem"])
+
+def client_field(name: str) -> Callable[["Session"], int]:
+    """A number that CLIENT LIST shows of a client."""
+    from router.commands.client_fields import FIELDS  # Not at the head: the commands import this file.
+
+    return cast(Callable[["Session"], int], dict(FIELDS)[name])
 
 
 @dataclass(slots=True)
@@ -75,6 +77,8 @@ def ratio(one: float, other: float) -> float:
 
 
 def server(facts: Facts) -> Fields:
+    from router.commands.connection import SERVER, VERSION  # Not at the head: the commands import this file.
+
     router = facts.router
     config = router.config
     now_us = router.now_us()
@@ -134,7 +138,7 @@ def clients(facts: Facts) -> Fields:
         "cluster_connections": 0,
         "maxclients": router.config["maxclients"],
         "client_recent_max_input_buffer": max((one.requests.query_size_bytes for one in sessions), default=0),
-        "client_recent_max_output_buffer": max((UNSENT_BYTES(one) for one in sessions), default=0),
+        "client_recent_max_output_buffer": max(map(client_field("omem"), sessions), default=0),
         "blocked_clients": sum(one.unblock is not None for one in sessions),
         "tracking_clients": 0,
         "pubsub_clients": 0,
@@ -205,7 +209,7 @@ def memory(facts: Facts) -> Fields:
         "mem_total_replication_buffers": 0,
         "mem_replicas_repl_buffer": 0,
         "mem_clients_slaves": 0,
-        "mem_clients_normal": sum(SIZE_BYTES(session) for session in router.sessions.values()),
+        "mem_clients_normal": sum(map(client_field("tot-mem"), router.sessions.values())),
         "mem_cluster_links": 0,
         "mem_cluster_slot_import": 0,
         "mem_cluster_slot_export": 0,

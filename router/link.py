@@ -118,6 +118,10 @@ class Link(asyncio.Protocol):
         """What a command for this shard is told while it is down."""
         return RedisError(f"SHARDDOWN shard {self.index} is down, it is being restarted")
 
+    def unknown(self) -> RedisError:
+        """What a command is told that this shard may have done or not."""
+        return RedisError(f"SHARDDOWN shard {self.index} went down, the outcome of this command is unknown")
+
     # In
 
     def data_received(self, data: bytes) -> None:
@@ -174,7 +178,7 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.transport = None
-        unknown = RedisError(f"SHARDDOWN shard {self.index} went down, the outcome of this command is unknown")
+        unknown = self.unknown()
         unanswered = [*self.late.values(), *self.awaiting]
         unsent = len(self.frame) // 2
         self._forget()

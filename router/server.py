@@ -13,7 +13,8 @@ import socket
 import stat
 import sys
 import time
-from typing import Any
+from itertools import count
+from typing import Any, cast
 
 from common.command import Command, Flag, Plan, Table
 from common.config import Config, read_text
@@ -64,6 +65,7 @@ class Router:
         self.sessions: dict[int, Session] = {}
         self.congested: set[int] = set()
         """Shards that do not read as fast as their clients feed them."""
+        self.borrow_ids = count(1)
         self.pause = Pause()
         self._pause_timer: asyncio.TimerHandle | None = None
         self.stats = Stats()
@@ -174,6 +176,10 @@ class Router:
             call.duration_us, call.entry = duration_us, entry
 
     # Sessions
+
+    def _session(self) -> asyncio.Protocol:
+        """What asyncio makes for each connection. A Session has the methods of a Protocol, see there."""
+        return cast(asyncio.Protocol, Session(self))
 
     def next_client_id(self) -> int:
         self._last_client_id += 1
@@ -328,7 +334,7 @@ class Router:
 
     async def serve(self) -> None:
         """Listens, connects to the shards, and runs until told to stop.  Raises OSError if the port is taken."""
-        servers = [await self.loop.create_server(lambda: Session(self), sock=sock) for sock in self._sockets()]
+        servers = [await self.loop.create_server(self._session, sock=sock) for sock in self._sockets()]
         for link in self.links:
             self.loop.create_task(link.connect())
         self.loop.call_later(FIRST_HELLO_S, self.open)

@@ -12,6 +12,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
+from time import time_ns
 from typing import TYPE_CHECKING, Any, cast
 
 from common.command import Flag
@@ -32,6 +33,8 @@ WINDOW_COMMANDS_FIRST = 64
 """Commands under way before anything is known of the size of the replies."""
 WINDOW_BYTES_MAX = 4 * 1024 * 1024
 """Bytes of replies that a client's commands under way may bring, by the size of its last ones."""
+WINDOW_REPLY_BYTES_SMALL = 4096
+"""A single reply up to here says nothing against the window that there is, and need not be reckoned with."""
 WRITE_BUFFER_BYTES_MAX = 1024 * 1024
 """Replies that a client has not read; beyond it its commands are no longer begun."""
 
@@ -47,8 +50,12 @@ class Replies(Enum):
     """All but those of the command that is being begun."""
 
 
-class Session(asyncio.Protocol):
-    """One client, from its connection to its end."""
+class Session:
+    """One client, from its connection to its end: the protocol of its transport.
+
+    It is no subclass of asyncio.Protocol, which is only a list of the methods below, because a compiled class with C
+    fields cannot be one: 2.9 instead of 1.9 µs for a read with one command.
+    """
 
     def __init__(self, router: "Router") -> None:
         self.router = router
@@ -128,7 +135,7 @@ class Session(asyncio.Protocol):
         router = self.router
         self.bytes_in += len(data)
         self.reads += 1
-        self.active_ms = router.now_ms()
+        self.active_ms = time_ns() // 1_000_000
         commands = self._complete(data)
         if self.backlog or self.stalled or not router.known or len(commands) > self.window - self.begun:
             self.backlog.extend(commands)
@@ -190,7 +197,7 @@ class Session(asyncio.Protocol):
         if not batch.waiting:
             self.completed()
         self.beginning = False
-        if router.congested and any(run.shard in router.congested for run in batch.runs):
+        if router.congested and not router.congested.isdisjoint([run.shard for run in batch.runs]):
             self.stalled = True
             self._read(False)
 
@@ -244,9 +251,10 @@ class Session(asyncio.Protocol):
             replies = done.replies()
             if len(replies) >= self.router.logs.reply_bytes_min:
                 self.router.logs.note_replies(self, done, replies)
-            # At the size of its last replies, what is under way must not bring more than WINDOW_BYTES_MAX.
-            window = WINDOW_BYTES_MAX * done.size // (len(replies) + 1) + 1
-            self.window = min(WINDOW_COMMANDS_MAX, 2 * self.window, window)
+            if done.size > 1 or len(replies) > WINDOW_REPLY_BYTES_SMALL:
+                # At the size of its last replies, what is under way must not bring more than WINDOW_BYTES_MAX.
+                window = WINDOW_BYTES_MAX * done.size // (len(replies) + 1) + 1
+                self.window = min(WINDOW_COMMANDS_MAX, 2 * self.window, window)
             self.write(replies)
             done.release()
         if not batches and (self.closing or (self.ended and not self.backlog)):

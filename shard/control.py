@@ -15,11 +15,19 @@ if TYPE_CHECKING:
     from shard.server import Shard
 
 CONTROLS: dict[str, Callable[..., Any]] = {}
+WHOLES: set[str] = set()
+"""Those that look at keys. While some are held they wait, as any command on the whole keyspace does."""
 
 
 def control(function: Callable[..., Any]) -> Callable[..., Any]:
     """Makes a function answer to its name."""
     CONTROLS[function.__name__] = function
+    return function
+
+
+def whole(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Says that a message looks at keys."""
+    WHOLES.add(function.__name__)
     return function
 
 
@@ -74,12 +82,14 @@ def active_expiry(shard: "Shard", active: bool) -> None:
 
 
 @control
+@whole
 def reload(shard: "Shard") -> None:
     """DEBUG LOADAOF and RELOAD."""
     shard.reload()
 
 
 @control
+@whole
 def digests(shard: "Shard") -> dict[int, bytes]:
     """This shard's part of DEBUG DIGEST, see shard/digest.py, by db."""
     return {db.index: digest_of_db(db) for db in shard.store.dbs if db.size}
@@ -92,6 +102,7 @@ def pause_expiry(shard: "Shard", paused: bool) -> None:
 
 
 @control
+@whole
 def random_key(shard: "Shard", db: int) -> list[Any]:
     """One shard's part of RANDOMKEY: how many keys it has, one of them, and a chance in [0, 1) for the router's choice.
 
@@ -106,6 +117,7 @@ def random_key(shard: "Shard", db: int) -> list[Any]:
 
 
 @control
+@whole
 def digests_of_values(shard: "Shard", db: int, keys: list[bytes]) -> list[bytes]:
     """DEBUG DIGEST-VALUE of these keys of one db; zeros for a key that is not here."""
     keyspace = shard.store.dbs[db]
@@ -114,6 +126,7 @@ def digests_of_values(shard: "Shard", db: int, keys: list[bytes]) -> list[bytes]
 
 
 @control
+@whole
 def populate(shard: "Shard", db: int, count: int, prefix: bytes, size_bytes: int) -> None:
     """This shard's part of DEBUG POPULATE: those of `prefix:0` to `prefix:count-1` that belong here and are missing."""
     store = shard.store
@@ -131,6 +144,7 @@ def populate(shard: "Shard", db: int, count: int, prefix: bytes, size_bytes: int
 
 
 @control
+@whole
 def memory(shard: "Shard") -> dict[str, Any]:
     """What MEMORY STATS says: INFO's, and the overhead of each db that has keys, as [main, expires] in bytes."""
     overheads = {db.index: list(db_overhead_bytes(db)) for db in shard.store.dbs if db.size}

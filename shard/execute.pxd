@@ -27,6 +27,7 @@ cdef class Executor:
     cdef public list slow
     cdef public long long number
     cdef public long long internal_errors
+    cdef public object detour
     cdef public bint loading
     cdef public object refusal
     cdef public dict errors

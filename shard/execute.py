@@ -76,6 +76,8 @@ class Executor:
         self.internal_errors = 0
         self.errors: dict[str, int] = {}
         """Error replies, by their first word; those of parts are the router's to count."""
+        self.detour: Callable[[int, list[list[bytes]]], bytes | list[Any] | None] | None = None
+        """What runs in the place of `run` while keys are held: commands that touch them have to wait."""
         self.loading = False
         self.refusal: RedisError | None = None
         self.state(loading=False, refusal=None)
@@ -92,8 +94,13 @@ class Executor:
         store.now_ms = now_ms
         store.clock_s = now_ms // 1000
 
-    def run(self, header: int, requests: list[list[bytes]]) -> bytes | list[Any]:
-        """The replies of a run, one a request: encoded, joined into one, or as values, as its header asks."""
+    def run(self, header: int, requests: list[list[bytes]]) -> bytes | list[Any] | None:
+        """The replies of a run, one a request: encoded, joined into one, or as values, as its header asks.
+
+        None if a command of it has to wait for a held key: then the run is answered late.
+        """
+        if self.detour is not None:
+            return self.detour(header, requests)
         store = self.store
         store.touching = not header & NO_TOUCH
         db = store.dbs[header >> DB_SHIFT]

@@ -11,7 +11,7 @@ Rule 2: nothing here grows as one big dict or set: times lie slot by slot, and a
         stalls the loop for 100 ms and more when it grows.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from itertools import compress
 from typing import Any
 
@@ -99,9 +99,11 @@ class Expiries:
             del self._sets[number]
         return False
 
-    def due(self, now_ms: int) -> Iterator[bytes | None]:
+    def due(self, now_ms: int, spared: Container[bytes] = ()) -> Iterator[bytes | None]:
         """Takes out the keys whose time came before the tick of `now_ms`, one a step, and gives each; a step that only
         moved a key to a finer bucket gives None. Can be left at any step and begun again later. O(1) a step.
+
+        Keys that are `spared` stay and come up again at the next tick.
         """
         now = now_ms >> TICK_SHIFT
         while True:
@@ -110,12 +112,12 @@ class Expiries:
                 if keys is None:
                     self._moving.pop()
                 else:
-                    yield self._take(keys)
+                    yield self._take(keys, spared)
             if now <= self.tick:
                 break
             self._advance(now)
 
-    def _take(self, keys: Keys) -> bytes | None:
+    def _take(self, keys: Keys, spared: Container[bytes]) -> bytes | None:
         """Takes a key out of a set that the clock has passed: for good if it is due, else to the set of its time."""
         # pop() goes on where it stopped; next(iter()) would pass over all that was removed before, every time.
         key = keys.pop()
@@ -123,7 +125,7 @@ class Expiries:
             del self._sets[self._moving.pop()]
         times = self.slots[self._slot_of(key)]
         at_ms: int = times[key]
-        if at_ms >> TICK_SHIFT < self.tick:
+        if at_ms >> TICK_SHIFT < self.tick and key not in spared:
             times.pop(key)
             self.count -= 1
             return key

@@ -8,8 +8,8 @@ Rule 1: tickets with a key in common have their turns in the order in which they
         the router's order (DESIGN 2), also those that had to wait.
 Rule 2: nobody waits for one that came later, so there are no deadlocks here; nor between shards, as the router enters
         all tickets of a command into all streams in one turn of its own.
-Rule 3: a key is blocked in all dbs at once. A command may reach another db than its own (MOVE, COPY ... DB), and two dbs
-        hardly ever use one name in the same moment: so nobody needs to know which dbs a command reaches.
+Rule 3: a key is blocked in all dbs at once. A command may reach another db than its own (MOVE, COPY ... DB), and two
+        dbs hardly ever use one name in the same moment: so nobody needs to know which dbs a command reaches.
 
 How many wait is bounded by what the router lets be under way for each client.
 """

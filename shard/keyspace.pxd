@@ -31,6 +31,7 @@ cdef class Store:
     cdef public bint explicit
     cdef public list garbage
     cdef public Stats stats
+    cdef public dict blocked
     cdef public list dbs
 
 

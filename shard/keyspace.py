@@ -109,6 +109,8 @@ class Store:
         self.garbage: list[Any] = []
         """Values and slots given up, to be freed a slice at a time: freeing millions of objects takes long."""
         self.stats = Stats()
+        self.blocked: dict[bytes, Any] = {}
+        """Keys, of any db, that somebody holds or waits for: nobody else may touch them (see shard/holds.py)."""
         self.dbs = [Keyspace(self, index) for index in range(databases)]
 
     def swap(self, first: int, second: int) -> None:
@@ -356,10 +358,10 @@ class Keyspace:
         store.expired.append((self.index, key))
 
     def expire_due(self, until_ms: int) -> Iterator[bytes | None]:
-        """Removes the keys whose time came before `until_ms`, one a step, and gives each; there are steps that only
-        bring the work forward and give None. O(1) a step.
+        """Removes the keys whose time came before `until_ms`, but for blocked ones, one a step, and gives each; there
+        are steps that only bring the work forward and give None. O(1) a step.
         """
-        for key in self.expiries.due(until_ms):
+        for key in self.expiries.due(until_ms, self.store.blocked):
             if key is not None:
                 self._remove_expired(key, self.slot_of(key))
             yield key

@@ -48,7 +48,7 @@ class LateRun:
 class Waiting(Ticket):
     """One request of a run that touches blocked keys."""
 
-    __slots__ = ("run", "place")
+    __slots__ = ("run", "place", "name")
 
     stays = False
     """Whether it keeps its keys behind `go`, until somebody has it leave."""
@@ -57,6 +57,8 @@ class Waiting(Ticket):
         super().__init__(keys)
         self.run: LateRun | None = None
         self.place = 0
+        self.name: tuple[object, int] | None = None
+        """By which `Room.named` finds it: a link, and a number that the link's router chose."""
 
     def go(self, room: "Room") -> Any:
         """Does it, now that it has its turn; its reply."""
@@ -90,6 +92,7 @@ class Room:
         self.holds = Holds(executor.store.blocked)
         self.message = message
         self.wholes = wholes
+        self.named: dict[tuple[object, int], Waiting] = {}
         self.origin: object = None
         """The link whose frames are being read."""
         self._leaving: list[Ticket] = []
@@ -143,12 +146,14 @@ class Room:
             late.missing -= 1
             late.replies[place] = ticket.go(self)
             if not ticket.stays:
-                self._leaving.append(ticket)
+                self._leave(ticket)
 
     def _park(self, ticket: Waiting, late: LateRun, place: int) -> None:
         ticket.run, ticket.place = late, place
         late.missing += 1
         self.holds.enter(ticket)
+        if ticket.name is not None:
+            self.named[ticket.name] = ticket
         self.executor.detour = self.run
 
     def _keys(self, argv: list[bytes]) -> Iterable[bytes] | None:
@@ -170,7 +175,7 @@ class Room:
 
     def leave(self, ticket: Waiting) -> None:
         """Gives the keys of a ticket free at the next `settle`. If it waits, it is answered None."""
-        self._leaving.append(ticket)
+        self._leave(ticket)
         if not ticket.granted and ticket.run is not None:
             self._reply(ticket, None)
 
@@ -197,9 +202,14 @@ class Room:
         self.executor.number = ticket.run.number
         reply = ticket.go(self)
         if not ticket.stays:
-            self._leaving.append(ticket)
+            self._leave(ticket)
         self._done.append((ticket.run, ticket.place))
         self._reply(ticket, reply)
+
+    def _leave(self, ticket: Waiting) -> None:
+        self._leaving.append(ticket)
+        if ticket.name is not None:
+            del self.named[ticket.name]
 
     def _reply(self, ticket: Waiting, reply: Any) -> None:
         run = ticket.run

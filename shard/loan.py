@@ -42,11 +42,11 @@ UNPACKED: dict[str, Callable[[Any], Value]] = {"string": bytearray}
 class Hold(Waiting):
     """Keys of this shard that belong to one command until it is over."""
 
-    __slots__ = ("id", "places", "export", "writes", "stays")
+    __slots__ = ("places", "export", "writes", "stays")
 
-    def __init__(self, id_: int, places: list[Place], *, export: bool, writes: bool) -> None:
+    def __init__(self, name: tuple[object, int], places: list[Place], *, export: bool, writes: bool) -> None:
         super().__init__([key for _, key in places])
-        self.id = id_
+        self.name = name
         self.places = places
         self.export = export
         """Whether the keys are lent to another shard; else this is the home of the command."""
@@ -75,9 +75,8 @@ class Hold(Waiting):
 @control
 def hold(shard: "Shard", id_: int, keys: list[bytes], dbs: list[int], export: bool, writes: bool) -> Hold:
     """Holds keys, in each of these dbs, for command `id_` of this link; answered when it has its turn: see Hold.go."""
-    here = range(len(shard.store.dbs))
-    places = [(db, key) for db in dict.fromkeys(dbs) if db in here for key in dict.fromkeys(keys)]
-    return Hold(id_, places, export=export, writes=writes)
+    places = [(db, key) for db in dbs for key in dict.fromkeys(keys)]
+    return Hold((shard.room.origin, id_), places, export=export, writes=writes)
 
 
 @control
@@ -89,17 +88,19 @@ def borrow(
     Answers [the encoded replies, what changed of the others' keys: [[db, key, value or None, expiry], ...]].
     """
     room, store = shard.room, shard.store
-    ticket = find(room, id_)
-    assert ticket is not None and ticket.granted and ticket.run is not None
+    ticket = room.named[room.origin, id_]
+    assert isinstance(ticket, Hold) and ticket.granted and ticket.run is not None
     room.leave(ticket)
     was = {place: state(store.dbs[place[0]], place[1]) for place in ticket.places}
-    lend = {(db, key): None for db, key in away} | {(db, key): [value, at_ms] for db, key, value, at_ms in lent}
+    lend: dict[Place, State] = {(db, key): None for db, key in away}
+    lend |= {(db, key): [value, at_ms] for db, key, value, at_ms in lent}
+    before = was | lend
     now_ms = store.now_ms
     shard.executor.turn(ticket.run.now_ms)
     lay_over(store, lend)
     try:
         replies, changed = _run(shard, header, requests)
-        changes = [place for place in (*was, *lend) if changed and _state(store, place) != (was | lend)[place]]
+        changes = [place for place in before if changed and _state(store, place) != before[place]]
         effects = [effect for place in changes if place in was for effect in effects_of(store, place)]
         given_back = [[*place, *(_state(store, place) or (None, -1))] for place in changes if place in lend]
     finally:
@@ -131,26 +132,22 @@ def nowhere(*_: Any) -> None:
 
 
 @control
-def release(shard: "Shard", id_: int, changes: list[list[Any]]) -> RedisError | None:
-    """Ends the hold `id_` of this link, whether it has its turn or not, and does what became of its keys."""
+def release(shard: "Shard", id_: int, changes: list[list[Any]]) -> list[RedisError]:
+    """Ends the hold `id_` of this link, whether it has its turn or not, and does what became of its keys.
+
+    Answers why it may not last, in a list; an empty one if all is well. A hold that was refused is over already.
+    """
     room, store = shard.room, shard.store
-    ticket = find(room, id_)
-    if ticket is None:
-        return None
-    if changes:
+    faults: list[RedisError] = []
+    ticket = room.named.get((room.origin, id_))
+    if ticket is not None:
         put(store, changes)
         effects = [effect for db, key, *_ in changes for effect in effects_of(store, (db, key))]
-        shard.executor.log_group(effects)
-    room.leave(ticket)
-    return None
-
-
-def find(room: Room, id_: int) -> Hold | None:
-    """The hold of that number and of the link that is being read."""
-    for ticket in room.holds.line.values():
-        if isinstance(ticket, Hold) and ticket.id == id_ and ticket.run is not None and ticket.run.origin is room.origin:
-            return ticket
-    return None
+        if effects:
+            shard.executor.log_group(effects)
+            room.if_unwritten(faults.append)
+        room.leave(ticket)
+    return faults
 
 
 # The state of a key

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
+import shard.loan  # noqa: F401  The messages there answer to their names.
 from common.config import Config
 from common.errors import RedisError
 from common.frame import CONTROL, packer, unpacker
@@ -23,9 +24,10 @@ from common.log import set_level
 from common.slot import slot_function, slots_of_shard
 from shard.aof import Aof, Fsync, read_layout, write_layout
 from shard.commands.table import TABLE
-from shard.control import CONTROLS
+from shard.control import CONTROLS, WHOLES
 from shard.execute import Executor
 from shard.keyspace import Store
+from shard.late import Room
 from shard.layout import FILE_NAME, Layout, difference
 from shard.log_reader import LogDamaged
 from shard.refusal import refuse_writes
@@ -62,6 +64,7 @@ class Shard:
         )
         self.aof = Aof.of_shard(config, index)
         self.executor = Executor(self.store, TABLE, self.aof.append, self.aof.append_group, time.perf_counter_ns)
+        self.room = Room(self.executor, self.control, WHOLES)
         self.links: set[Link] = set()
         self.started_s = time.time()
         self.commands_loaded = 0
@@ -188,8 +191,7 @@ class Shard:
             header = frame[place]
             executor.number = number + len(replies)
             if header & CONTROL:
-                messages = frame[place + 1]
-                replies.append([self.control(message, place) for place, message in enumerate(messages)])
+                replies.append(self.room.messages(header, frame[place + 1]))
             else:
                 replies.append(executor.run(header, frame[place + 1]))
         return replies
@@ -216,6 +218,18 @@ class Shard:
         if failing != (self.executor.refusal is not None):
             self._refuse(misconf(self.aof) if failing else None)
         return done
+
+    def send_late(self, refused: RedisError | None) -> None:
+        """Sends what was answered late in this turn; `refused` is why the log of it could not be written."""
+        for link, answers in self.room.take(refused).items():
+            link.send({"late": answers})
+
+    def forget(self, link: "Link") -> None:
+        """A link is gone, and with it what its router held."""
+        self.links.discard(link)
+        if self.room.holds.line and not self.stopped.is_set():
+            self.room.forget(link)
+            self.send_late(None if self.flush() else misconf(self.aof))
 
     def _refuse(self, refusal: RedisError | None) -> None:
         """Begins or ends to refuse writes; tells the router, so that no command on several shards is done in part."""
@@ -266,7 +280,7 @@ class Shard:
     def _expire_some(self, until_s: float) -> bool:
         """Removes due keys until there is none or the time is over; whether it was over."""
         over = False
-        if self.active_expiry and not self.expiry_paused and not self.executor.refusal:
+        if self.active_expiry and not self.expiry_paused and not self.executor.refusal and not self.room.holds.wholes:
             now_ms = self.store.now_ms - EXPIRY_LAG_MS
             for db in self.store.dbs:
                 for _ in db.expire_due(now_ms) if db.expiries.count else ():
@@ -338,14 +352,16 @@ class Link(asyncio.Protocol):
         unpacker.feed(data)
         frames = []
         replies: list[Any] = []
+        shard.room.origin = self
         for frame in unpacker:
             frames.append(frame)
             replies += shard.run_frame(frame, self.runs + len(replies))
         if not replies:
             return
         self.runs += len(replies)
-        if not shard.flush():
-            refuse_writes(frames, replies, TABLE, misconf(shard.aof))
+        refused = None if shard.flush() else misconf(shard.aof)
+        if refused is not None:
+            refuse_writes(frames, replies, TABLE, refused)
         if shard.executor.slow:
             self.send({"slow": shard.executor.slow})
             shard.executor.slow = []
@@ -353,6 +369,7 @@ class Link(asyncio.Protocol):
             self.send({"latency": shard.late_events})
             shard.late_events = []
         self.send(replies)
+        shard.send_late(refused)
 
     def send(self, frame: Any) -> None:
         """Sends one frame."""
@@ -365,5 +382,5 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.transport = None
-        self.shard.links.discard(self)
+        self.shard.forget(self)
 

@@ -9,9 +9,7 @@ commands meet each other's results. Replies must be equal to the byte, but for w
 moment and what is each server's own: see likeness.py. After every episode (EPISODE commands from an empty server) all
 that the servers hold is compared too, which shows what no reply did.
 
-A difference is cut down to the few commands that show it, and printed as a transcript with the reference's replies. A
-command that Shardis refuses with CROSSSHARD is kept from the reference, and the count of these is printed: what Shardis
-cannot do yet must not hide the rest. Inside a MULTI that can't be done: the episode ends without a verdict.
+A difference is cut down to the few commands that show it, and printed as a transcript with the reference's replies.
 """
 
 import argparse
@@ -99,19 +97,11 @@ def _word(word: bytes) -> str:
 # --- Running ---------------------------------------------------------------------------------------------------------
 
 
-class Unsupported(Exception):
-    """One server refuses what it cannot do yet: no verdict about what follows."""
-
-
 class Pair:
     """A server and the reference, with the same clients connected to both."""
 
-    def __init__(self, server: Address, reference: Address, strict: bool = False) -> None:
-        """`strict` makes a CROSSSHARD reply a difference like any other."""
+    def __init__(self, server: Address, reference: Address) -> None:
         self.addresses = (server, reference)
-        self.strict = strict
-        self.refused = 0
-        """How many commands the server could not do because of their keys' shards."""
         self.clients: list[tuple[Client, Client]] = []
         self.judges: list[Judge] = []
 
@@ -143,7 +133,7 @@ class Pair:
         self.clients = []
 
     def play(self, chunks: Iterable[Chunk], commands: int = sys.maxsize) -> Difference | None:
-        """Sends them from an empty server on, up to that many commands.  Raises Unsupported."""
+        """Sends them from an empty server on, up to that many commands."""
         self.restart()
         sent: list[Chunk] = []
         for client, chunk in chunks:
@@ -158,12 +148,6 @@ class Pair:
     def _exchange(self, number: int, chunk: list[Argv], sent: list[Chunk]) -> Difference | None:
         pair = self.clients[number]
         all_got = _replies(pair[0], chunk)
-        if not self.strict and any(_is_refused(got) for got in all_got):
-            if self.judges[number].queued is not None or any(argv[0].upper() == b"MULTI" for argv in chunk):
-                raise Unsupported
-            kept = [(argv, got) for argv, got in zip(chunk, all_got, strict=True) if not _is_refused(got)]
-            self.refused += len(chunk) - len(kept)
-            chunk, all_got = [argv for argv, _ in kept], [got for _, got in kept]
         all_expected = _replies(pair[1], chunk)
         for argv, got, expected in zip(chunk, all_got, all_expected, strict=True):
             if isinstance(got, str) or isinstance(expected, str):
@@ -187,10 +171,6 @@ def _known(address: Address, names: list[str]) -> set[str]:
         found = client.call("COMMAND", "INFO", *names)
     entries = found if type(found) is list else [True] * len(names)  # A server without COMMAND is taken to know all.
     return {name for name, entry in zip(names, entries, strict=True) if entry is True or isinstance(entry, list)}
-
-
-def _is_refused(reply: Reply | str) -> bool:
-    return isinstance(reply, Reply) and reply.raw.startswith(b"-CROSSSHARD")
 
 
 def _replies(client: Client, chunk: list[Argv]) -> list[Reply | str]:
@@ -227,10 +207,7 @@ def shrunk(pair: Pair, difference: Difference, budget_s: float = SHRINK_S) -> Di
         nonlocal best
         if time.monotonic() > deadline:
             return False
-        try:
-            found = pair.play(chunks)
-        except Unsupported:
-            return False
+        found = pair.play(chunks)
         if found is not None:
             best = found
         return found is not None
@@ -261,16 +238,12 @@ def shrunk(pair: Pair, difference: Difference, budget_s: float = SHRINK_S) -> Di
 class Tally:
     commands: int = 0
     episodes: int = 0
-    refused: int = 0
-    unsupported: int = 0
     unrepeated: int = 0
     differences: list[Difference] = field(default_factory=list)
 
     def __str__(self) -> str:
-        cut = f", CROSSSHARD {self.refused} times" if self.refused else ""
-        cut += f", {self.unsupported} episodes cut short by it" if self.unsupported else ""
         once = f", {self.unrepeated} difference that did not show again" if self.unrepeated else ""
-        return f"{self.commands} commands in {self.episodes} episodes{cut}{once}"
+        return f"{self.commands} commands in {self.episodes} episodes{once}"
 
 
 def compare(pair: Pair, family: str, commands: int, seed: int, most: int = 1) -> Tally:
@@ -278,18 +251,12 @@ def compare(pair: Pair, family: str, commands: int, seed: int, most: int = 1) ->
     tally = Tally()
     lines = pair.known(usages(family))
     kinds: set[tuple[bytes, ...]] = set()
-    refused_before = pair.refused
     while lines and tally.commands < commands and len(tally.differences) < most:
         random = Random(f"{family} {seed} {tally.episodes}")
         size = min(EPISODE, commands - tally.commands)
         tally.episodes += 1
         tally.commands += size
-        try:
-            difference = pair.play(_episode(lines, random), size)
-        except Unsupported:
-            tally.unsupported += 1
-            continue
-        tally.refused = pair.refused - refused_before
+        difference = pair.play(_episode(lines, random), size)
         if difference and difference.kind() not in kinds:
             kinds.add(difference.kind())
             difference = shrunk(pair, difference)
@@ -316,7 +283,6 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--shards", type=int, default=1)
     parser.add_argument("--address", help="HOST:PORT of the server to test, instead of a Shardis of its own")
     parser.add_argument("--most", type=int, default=1, help="how many differences a family to look for")
-    parser.add_argument("--strict", action="store_true", help="a CROSSSHARD reply is a difference too")
     options = parser.parse_args(arguments)
     failed = False
     with ExitStack() as stack:
@@ -326,7 +292,7 @@ def main(arguments: list[str]) -> int:
             address = (host, int(port))
         else:
             address = stack.enter_context(Shardis(options.shards, enable_debug_command="yes")).address
-        pair = Pair(address, reference.address, options.strict)
+        pair = Pair(address, reference.address)
         for family in options.family or FAMILIES:
             started = time.monotonic()
             tally = compare(pair, family, options.commands, options.seed, options.most)

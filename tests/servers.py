@@ -131,10 +131,16 @@ class Server:
 
     def _answers(self) -> bool:
         try:
-            with Client(self.address, timeout_s=2.0) as client:
+            with self._probe() as client:
                 return bool(client.call(*self.first_question()) == Status(b"PONG"))
         except OSError:
             return False
+
+    def _probe(self) -> Client:
+        client = Client(self.address, timeout_s=2.0)
+        if "requirepass" in self.options:
+            client.call("AUTH", self.options["requirepass"])
+        return client
 
     def first_question(self) -> list[str]:
         return ["PING"]
@@ -207,7 +213,7 @@ class Shardis(Server):
         super().wait_ready(timeout_s)
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
-            with contextlib.suppress(OSError), Client(self.address, timeout_s=2.0) as client:
+            with contextlib.suppress(OSError), self._probe() as client:
                 if isinstance(client.call("DBSIZE"), int):
                     return
             if self.process is None or self.process.poll() is not None:

@@ -45,7 +45,7 @@ def test_what_was_answered_survives(start: Start, appendfsync: str) -> None:
         assert client.call("SET", key, "before") == OK
         allow_bytes(server, 1, log_size_bytes(server, 1) + 1000)
         replies = []
-        for turn in range(3):
+        for _ in range(3):
             commands = [[b"APPEND", key, VALUE], [b"GET", other], [b"GET", key], [b"NOSUCH"]]
             client.send_bytes(b"".join(map(encoded, commands)) * 5)
             replies += [[reply.value for reply in client.read_many(4)] for _ in range(5)]

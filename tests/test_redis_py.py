@@ -80,7 +80,7 @@ def test_keys(connect: Connect) -> None:
     assert len(r.keys("k1?")) == 10
     assert r.object("encoding", "k50") == b"int"
     with pytest.raises(redis.ResponseError, match="not an integer"):
-        r.incr("word", "x") if False else r.execute_command("INCRBY", "word", "x")
+        r.execute_command("INCRBY", "word", "x")
 
 
 def test_scan_iter(connect: Connect) -> None:
@@ -189,11 +189,9 @@ def test_a_password(start: Callable[[Shardis], Shardis], protocol: int) -> None:
         assert r.client_info()["db"] == 3
     with redis.Redis.from_url(f"redis://default:secret@{address}/3?protocol={protocol}") as r:
         assert r.get("k") == b"v"
-    with redis.Redis.from_url(f"redis://:wrong@{address}?protocol={protocol}") as r:
-        with pytest.raises(redis.AuthenticationError):
+    for wrong in (f"redis://:wrong@{address}", f"redis://{address}"):
+        with redis.Redis.from_url(f"{wrong}?protocol={protocol}") as r, pytest.raises(redis.AuthenticationError):
             r.ping()
-    with redis.Redis.from_url(f"redis://{address}?protocol={protocol}") as r, pytest.raises(redis.AuthenticationError):
-        r.ping()
 
 
 def test_a_router_that_dies(start: Callable[[Shardis], Shardis], protocol: int) -> None:
@@ -240,9 +238,7 @@ def test_asyncio_with_many_tasks(connect: Connect, shardis: Shardis, protocol: i
             await r.set(f"{name}:{number}", number)
 
     async def work() -> None:
-        pool = redis.asyncio.BlockingConnectionPool(
-            port=shardis.port, protocol=protocol, max_connections=8, timeout=60
-        )
+        pool = redis.asyncio.BlockingConnectionPool(port=shardis.port, protocol=protocol, max_connections=8, timeout=60)
         async with redis.asyncio.Redis.from_pool(pool) as r:
             await asyncio.gather(*(count(r, name) for name in range(THREADS)))
             assert await r.get("all") == b"%d" % (THREADS * CALLS)

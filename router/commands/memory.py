@@ -7,7 +7,7 @@ from common.resp import OK, Status, Verbatim
 from router.commands.config import shards_that_are_up
 from router.commands.table import TABLE
 from router.dispatch import AskShards
-from router.info_sections import SIZE_BYTES, Facts, ratio
+from router.info_sections import Facts, client_field, ratio
 
 if TYPE_CHECKING:
     from router.session import Session
@@ -70,7 +70,7 @@ def facts_of(session: "Session", asked: list[int], answers: list[dict[str, Any]]
 
 
 def _clients_bytes(session: "Session") -> int:
-    return sum(map(SIZE_BYTES, session.router.sessions.values()))
+    return sum(map(client_field("tot-mem"), session.router.sessions.values()))
 
 
 @command(
