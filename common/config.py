@@ -61,7 +61,7 @@ class Config:
             lines.extend(lines_of(path, read))
         config._load([*lines, *lines_of_arguments(options)])
         config._settle()
-        config.file = config["config-file"] or config.file
+        config.file = config.given.get("config-file", config.file)
         return config
 
     def __getitem__(self, name: str) -> Any:
@@ -155,8 +155,7 @@ class Config:
     def text(self) -> str:
         """The whole configuration, secrets too, as the text of a file that `from_arguments` reads to the same."""
         lines = [self._line(directive, self.values[directive.name]) for directive in self._differing()]
-        if self.file:
-            lines.append(f"config-file {represented(self.file)}")
+        lines.append(f"config-file {represented(self.file)}")  # Empty, too: the file that this text becomes is none.
         return "".join(f"{line}\n" for line in lines)
 
     def override(self, name: str, text: str) -> None:

@@ -45,6 +45,7 @@ Examples:
 SIGTERM and SIGINT (Ctrl-C) stop it in order; a second one makes it quicker."""
 
 LOCK = "shardis.lock"
+LAYOUT = "layout.json"
 LOCK_POLL_S = 0.05
 CONFIG_FILE = "shardis.conf"
 SOCKET_PATH_BYTES_MAX = 107  # sun_path, without its closing zero.
@@ -80,6 +81,7 @@ def serve(config: Config) -> int:
     """Prepares the folders and runs the processes.  Raises CannotStart."""
     make_data_folder(config["dir"])
     lock_fd = lock(config["dir"], config["shutdown-timeout"])
+    check_layout(config)
     check_log_file(config.path("logfile"))
     allow_files(config["maxclients"] + FILES_BESIDE_CLIENTS)
     own_folder = make_run_folder(config)
@@ -172,6 +174,29 @@ def is_alive(pid: str) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def check_layout(config: Config) -> None:
+    """Sees that the data was written with as many shards as there are now. What is no layout is the shards' to say."""
+    folder = config["dir"]
+    try:
+        with open(f"{folder}/{LAYOUT}", "rb") as file:
+            text = file.read()
+    except OSError:
+        return
+    import json  # 5 ms that a first start does without.
+
+    try:
+        found = json.loads(text)
+        shards, hash_tags = found["shards"], found["hash-tags"]
+    except (ValueError, TypeError, KeyError):
+        return
+    wanted = config["shards"], "yes" if config["hash-tags"] else "no"
+    if (shards, hash_tags) != wanted:
+        raise CannotStart(
+            f"{folder}: the data was written with shards {shards}, hash-tags {hash_tags}, and this start asks for"
+            f" shards {wanted[0]}, hash-tags {wanted[1]}: start with --shards {shards} --hash-tags {hash_tags}"
+        )
 
 
 def check_log_file(path: str) -> None:

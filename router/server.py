@@ -5,6 +5,7 @@ the configuration, the pause, and the counters of INFO.
 """
 
 import asyncio
+import errno
 import logging
 import os
 import resource
@@ -304,7 +305,7 @@ class Router:
             raise RedisError("ERR The server is running without a config file")
         try:
             old = read_text(path) if os.path.exists(path) else ""
-            if "rundir" not in old:  # The supervisor names the folder to its children; it may be there for this run only.
+            if "rundir" not in old:  # The supervisor names it to its children; it may be there for this run only.
                 self.config.given.pop("rundir", None)
             write_atomically(path, self.config.rewrite(old))
         except OSError as error:
@@ -360,7 +361,8 @@ class Router:
                 made.append(listening(host, port, self.config["tcp-backlog"]))
             except OSError as error:
                 if not optional:
-                    raise OSError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+                    advice = "; choose another one with --port" if error.errno == errno.EADDRINUSE else ""
+                    raise OSError(f"cannot listen on {host}:{port}: {error.strerror}{advice}") from error
         return made
 
     async def _drain(self) -> None:

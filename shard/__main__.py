@@ -1,5 +1,6 @@
 """`python -m shard --index I [FILE] [--name value ...]`: one shard, until it is told to stop."""
 
+import re
 import sys
 
 import uvloop
@@ -8,6 +9,7 @@ from setproctitle import setproctitle
 from common.collector import settle
 from common.config import Config, ConfigError
 from common.log import set_up
+from shard.layout import OtherLayout
 from shard.log_reader import LogDamaged
 from shard.server import Shard
 
@@ -20,8 +22,18 @@ def main(argv: list[str]) -> int:
         setproctitle(f"shardis: shard {config['index']}")
         return uvloop.run(run(config))
     except (ConfigError, LogDamaged, OSError) as error:
-        print(f"shardis: {error}", file=sys.stderr)
+        print(f"shardis: {error}{advice(error)}", file=sys.stderr)
         return 1
+
+
+def advice(error: Exception) -> str:
+    """What to do about it, where that is not plain."""
+    if not isinstance(error, LogDamaged) or isinstance(error, OtherLayout):
+        return ""
+    if error.offset and error.file.endswith(".incr.aof"):
+        manifest = re.sub(r"\.\d+\.incr\.aof$", ".manifest", error.file)
+        return f"; restore a backup, or give up what follows there with: redis-check-aof --fix {manifest}"
+    return "; restore a backup"
 
 
 async def run(config: Config) -> int:

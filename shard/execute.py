@@ -15,7 +15,7 @@ from common.command import Command, Flag, Table
 from common.command_stats import CommandStats
 from common.errors import Loading, RedisError
 from common.frame import DB_SHIFT, JOINED, NO_TOUCH, RESP3, VALUES
-from common.resp import ENCODERS, OK, encode
+from common.resp import ENCODERS, OK, encode, error_reply
 from shard.keyspace import Store
 
 logger = logging.getLogger("shardis")
@@ -130,11 +130,7 @@ class Executor:
                 if not values:
                     self._count_error(entry, str(error))
             except Exception:
-                logger.exception("internal error in %s", argv[0].decode("latin-1"))
-                self.internal_errors += 1
-                reply = RedisError(INTERNAL_ERROR)
-                if not values:
-                    self._count_error(entry, INTERNAL_ERROR)
+                reply = self._bug(entry, argv, values)
             if store.changes:
                 self._log_effects(db.index, argv)
             if values:
@@ -155,7 +151,10 @@ class Executor:
             elif reply is OK:
                 replies.append(OK_LINE)
             else:
-                replies.append(ENCODERS[type(reply)](reply, protocol))
+                try:
+                    replies.append(ENCODERS[type(reply)](reply, protocol))
+                except TypeError:
+                    replies.append(error_reply(self._bug(entry, argv, values)))
             ended = clock_ns()
             duration = ended - started
             started = ended
@@ -178,6 +177,14 @@ class Executor:
             entry.stats.rejected_calls += 1
             raise self.refusal
         return entry
+
+    def _bug(self, entry: Entry | None, argv: list[bytes], values: int) -> RedisError:
+        """What a client is told of the exception that is being handled, which is no fault of its own."""
+        logger.exception("internal error in %s", argv[0].decode("latin-1"))
+        self.internal_errors += 1
+        if not values:
+            self._count_error(entry, INTERNAL_ERROR)
+        return RedisError(INTERNAL_ERROR)
 
     def _count_error(self, entry: Entry | None, text: str) -> None:
         """Counts an error reply; `entry` is what ran, None if nothing did."""
@@ -215,7 +222,11 @@ class Executor:
         """Does again what the log says.  Raises RedisError if it cannot be done: then the log is not ours."""
         entry = self.known.get(argv[0]) or self.entries[self.table.find(argv).name]
         store = self.store
-        entry.handler(store.dbs[db], *argv[entry.words :])
+        try:
+            entry.handler(store.dbs[db], *argv[entry.words :])
+        except TypeError:
+            self.table.find(argv)  # Says so if it is the number of words that is wrong.
+            raise
         if store.explicit:
             store.explicit = False
             store.effects.clear()

@@ -46,8 +46,19 @@ def parse(text: bytes, file: str = "") -> Layout:
     return Layout(shards, hash_tags == "yes")
 
 
+class OtherLayout(LogDamaged):
+    """Data that is whole, but was written with other settings than this start asks for."""
+
+    def __init__(self, found: Layout, wanted: Layout, folder: str) -> None:
+        super().__init__(0, difference(found, wanted), folder)
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.reason}"
+
+
 def difference(found: Layout | None, wanted: Layout) -> str:
     """Why the data can't be served as it lies; empty if it can. There is no `found` before the first start."""
     if found is None or found == wanted:
         return ""
-    return f"the data was written with {found}, and this start asks for {wanted}"
+    options = f"--shards {found.shards} --hash-tags {'yes' if found.hash_tags else 'no'}"
+    return f"the data was written with {found}, and this start asks for {wanted}: start with {options}"

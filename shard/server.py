@@ -28,7 +28,7 @@ from shard.control import CONTROLS, WHOLES
 from shard.execute import Executor
 from shard.keyspace import Store
 from shard.late import Room
-from shard.layout import FILE_NAME, Layout, difference
+from shard.layout import Layout, OtherLayout
 from shard.log_reader import LogDamaged
 from shard.refusal import refuse_writes
 
@@ -104,14 +104,17 @@ class Shard:
         self.aof.close()
 
     def check_layout(self) -> None:
-        """Sees that the data was written with as many shards as there are now.  Raises LogDamaged."""
+        """Sees that the data was written with as many shards as there are now.  Raises LogDamaged.
+
+        The supervisor has looked as well, so that it is said once and not by every shard.
+        """
         folder = Path(self.config["dir"])
         wanted = Layout(self.config["shards"], self.config["hash-tags"])
         found = read_layout(folder)
         if found is None:
             write_layout(folder, wanted)
         elif found != wanted:
-            raise LogDamaged(0, difference(found, wanted), str(folder / FILE_NAME))
+            raise OtherLayout(found, wanted, str(folder))
 
     async def load(self) -> None:
         """Replays the log, a slice at a time, so that clients get -LOADING instead of silence."""

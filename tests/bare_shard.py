@@ -15,7 +15,7 @@ from typing import Any
 import shard.commands
 from common.command import Table
 from common.errors import RedisError
-from common.frame import DB_SHIFT, RESP3
+from common.frame import DB_SHIFT, JOINED, RESP3
 from common.resp import OK, encode
 from shard.commands.table import TABLE
 from shard.execute import Executor
@@ -100,7 +100,7 @@ class ShardConnection:
         except RedisError as error:
             return encode(error, self.protocol)
         header = self.db << DB_SHIFT | (RESP3 if self.protocol == 3 else 0)
-        reply = executor.run(header, [argv])[0]
+        reply = executor.run(header | JOINED, [argv])
         assert isinstance(reply, bytes)
         return reply
 

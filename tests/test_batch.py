@@ -64,9 +64,9 @@ class Oracle:
             self.executor.table.find(argv)
         except RedisError as error:
             return error_reply(error)
-        replies = self.executor.run(self.dbs.get(client, 0) << DB_SHIFT, [argv])
-        assert isinstance(replies[0], bytes)
-        return replies[0]
+        reply = self.executor.run(self.dbs.get(client, 0) << DB_SHIFT | JOINED, [argv])
+        assert isinstance(reply, bytes)
+        return reply
 
 
 @pytest.mark.parametrize("shards", [1, 2, 3, 7])
@@ -124,8 +124,9 @@ def test_another_header_begins_another_run() -> None:
 
 def test_a_step_that_comes_later_holds_back_what_is_behind_it() -> None:
     completed: list[bytes] = []
-    session: Any = SimpleNamespace(router=None, completed=lambda: completed.append(batch.replies()))
+    session: Any = SimpleNamespace(router=None)
     batch = Batch(session, 1, 0)
+    session.completed = lambda: completed.append(batch.replies())
     later, other = Later(batch), Later(batch)
     for step in (b"+1\r\n", later, other, b"+4\r\n"):
         batch.add_step(step)

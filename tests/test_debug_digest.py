@@ -1,4 +1,4 @@
-"""DEBUG DIGEST of the same data is the same here and on the reference, whatever the number of shards, after LOADAOF too."""
+"""DEBUG DIGEST: the same data, the same digest as the reference's, on however many shards, also after LOADAOF."""
 
 import random
 from collections.abc import Callable

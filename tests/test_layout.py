@@ -51,5 +51,6 @@ def test_a_difference_is_named() -> None:
     assert difference(None, wanted) == ""
     assert difference(Layout(2, True), wanted) == ""
     assert difference(Layout(4, False), wanted) == (
-        "the data was written with shards 4, hash-tags no, and this start asks for shards 2, hash-tags yes"
+        "the data was written with shards 4, hash-tags no, and this start asks for shards 2, hash-tags yes:"
+        " start with --shards 4 --hash-tags no"
     )

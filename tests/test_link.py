@@ -202,7 +202,8 @@ def test_death_in_flight(tmp_path: Path) -> None:
         assert [run.replies for run in sent[1:]] == [[unknown], [unknown]]
         assert unsent.replies == [down, down]
         assert link.state is LinkState.DOWN
-        await shard.gone.wait()
+        listener.events.clear()
+        await listener.until("hello", 3)
         assert shard.frames.empty()
 
     on_a_link(tmp_path, scene)

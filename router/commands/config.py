@@ -65,11 +65,11 @@ def set_(session: "Session", *words: bytes) -> AskShards:
     """Sets configuration parameters in-flight."""
     router = session.router
     config = router.config
-    before = config.values[AT_START_ONLY]
+    before, changed_before = dict(config.values), set(config.changed)
     changed = config.set_arguments(words)
     if AT_START_ONLY in changed:
-        config.values.update({AT_START_ONLY: before})
-        config.changed.discard(AT_START_ONLY)
+        config.values.update(before)
+        config.changed = changed_before
         raise RedisError(
             f"ERR CONFIG SET failed (possibly related to argument '{AT_START_ONLY}') - it can only be set at the start"
         )
