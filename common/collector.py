@@ -8,7 +8,7 @@ connection's end) is rare. So what start-up made is frozen, and the collector lo
 import gc
 
 YOUNG_MAX = 100_000
-"""Containers made, and not freed, before the young ones are looked at: some MB of commands under way never get there."""
+"""Containers made, and not freed, before the young ones are looked at: some MB of commands under way stay below."""
 
 
 def settle() -> None:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from common.declaration import Command as Command
 from common.declaration import Declaration, build
 from common.declaration import Handler as Handler
-from common.errors import RedisError, wrong_arity
+from common.errors import RedisError, shown, wrong_arity
 from common.flags import *  # noqa: F403  A commands file imports flags, policies and Plan from here.
 from common.flags import LOADING, STALE, Fan, Flag, Merge, Plan
 from common.resp import Status
@@ -164,7 +164,7 @@ def unknown_subcommand_or_arity(container: str, word: bytes) -> RedisError:
 
 def quoted(word: bytes) -> str:
     """A client's word as an error text repeats it: its first 128 bytes, and nothing from a zero byte on."""
-    return word.partition(b"\0")[0][:SHOWN_BYTES_MAX].decode("utf-8", "surrogateescape")
+    return shown(word[:SHOWN_BYTES_MAX])
 
 
 class Family:

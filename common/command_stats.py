@@ -38,7 +38,7 @@ class CommandStats:
         self.histogram = [one + more for one, more in zip(self.histogram, other.histogram, strict=True)]
 
     def percentile_us(self, percent: float) -> float:
-        """The duration below which `percent` of the calls were, in µs, as exactly as the buckets tell; 0 without calls."""
+        """The duration that `percent` of the calls did not exceed, in µs, as exactly as the buckets tell; 0 if none."""
         wanted = sum(self.histogram) * percent / 100
         seen = 0
         for bits, count in enumerate(self.histogram):

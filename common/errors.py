@@ -47,6 +47,11 @@ class Loading(RedisError):
     text = "LOADING Valkey is loading the dataset in memory"
 
 
+def shown(word: bytes) -> str:
+    """A client's word as an error text repeats it. Valkey formats it as a C string: nothing from a zero byte on."""
+    return word.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+
+
 def wrong_arity(name: str) -> RedisError:
     """`name` in lower case, "client|kill" for a subcommand."""
     return RedisError(f"ERR wrong number of arguments for '{name}' command")

@@ -55,4 +55,6 @@ def packer() -> msgpack.Packer:
 
 def unpacker() -> msgpack.Unpacker:
     """What turns a stream of bytes into frames: `feed` it, then iterate."""
-    return msgpack.Unpacker(strict_map_key=False, ext_hook=_ext_hook, max_buffer_size=FRAME_SIZE_BYTES_MAX, use_list=True)
+    return msgpack.Unpacker(
+        strict_map_key=False, ext_hook=_ext_hook, max_buffer_size=FRAME_SIZE_BYTES_MAX, use_list=True
+    )

@@ -79,7 +79,7 @@ def has_digits(word: bytes | bytearray) -> bool:
     return bool(mantissa.strip(b"+-.0"))
 
 
-# A double as text, as the reference's fpconv_dtoa writes it: the shortest digits, in a form that depends on the exponent.
+# A double as text, as the reference's fpconv_dtoa writes it: the shortest digits, in a form by the exponent.
 
 ZEROS_MAX = 7
 """Zeros between a number's digits and the point, before it is written with an exponent."""

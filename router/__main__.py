@@ -16,7 +16,8 @@ def main(argv: list[str]) -> int:
     try:
         config = Config.from_arguments(argv)
         set_up(config, "router")
-        setproctitle("shardis: router")
+        if config["set-proc-title"]:
+            setproctitle("shardis: router")
         return uvloop.run(run(config))
     except (ConfigError, OSError) as error:
         print(f"shardis: {error}", file=sys.stderr)

@@ -142,7 +142,7 @@ NOTHING: list[Any] = []
 
 
 class Route:
-    """What `Batch.forward` has to know of a command with the one key argv[1]: how many words a call has, and its name."""
+    """What `Batch.forward` has to know of a command with the one key argv[1]: how many words a call has, its name."""
 
     __slots__ = ("shortest", "longest", "name")
 

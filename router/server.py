@@ -1,7 +1,7 @@
 """The router's process: its listener, its loop and its clock around sessions and links.
 
-`Router` is what all sessions share: the links and the owner of each slot, the table learned from the shards, the clients,
-the configuration, the pause, and the counters of INFO.
+`Router` is what all sessions share: the links and the owner of each slot, the table learned from the shards, the
+clients, the configuration, the pause, and the counters of INFO.
 """
 
 import asyncio

@@ -19,7 +19,8 @@ def main(argv: list[str]) -> int:
     try:
         config = Config.from_arguments(argv)
         set_up(config, f"shard {config['index']}")
-        setproctitle(f"shardis: shard {config['index']}")
+        if config["set-proc-title"]:
+            setproctitle(f"shardis: shard {config['index']}")
         return uvloop.run(run(config))
     except (ConfigError, LogDamaged, OSError) as error:
         print(f"shardis: {error}{advice(error)}", file=sys.stderr)

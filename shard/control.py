@@ -136,6 +136,7 @@ def populate(shard: "Shard", db: int, count: int, prefix: bytes, size_bytes: int
         if keyspace.slot_of(key) in store.slots_owned and keyspace.peek(key) is None:
             value = b"value:%d" % number
             value = value[:size_bytes].ljust(size_bytes, b"\0") if size_bytes else value
+            shard.executor.log_expired()  # Before what takes the place of it.
             keyspace.set(key, value)
             shard.executor.log(db, [b"SET", key, value])
     store.changes_total += store.changes
@@ -144,7 +145,6 @@ def populate(shard: "Shard", db: int, count: int, prefix: bytes, size_bytes: int
 
 
 @control
-@whole
 def memory(shard: "Shard") -> dict[str, Any]:
     """What MEMORY STATS says: INFO's, and the overhead of each db that has keys, as [main, expires] in bytes."""
     overheads = {db.index: list(db_overhead_bytes(db)) for db in shard.store.dbs if db.size}

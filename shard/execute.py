@@ -111,9 +111,8 @@ class Executor:
         clock_ns = self.clock_ns
         slow_ns = self.slow_ns
         replies: list[Any] = []
-        place = 0
         started = clock_ns()
-        for argv in requests:
+        for place, argv in enumerate(requests):
             entry = usual.get(argv[0])
             try:
                 if entry is None:
@@ -163,7 +162,6 @@ class Executor:
                 entry.histogram[duration.bit_length()] += 1
                 if duration >= slow_ns >= 0:
                     self.slow.append((self.number, place, duration // 1000))
-            place += 1
         return b"".join(replies) if joined else replies
 
     def _unusual(self, argv: list[bytes]) -> Entry:

@@ -29,7 +29,6 @@ from shard.execute import Executor
 from shard.keyspace import Store
 from shard.late import Room
 from shard.layout import Layout, OtherLayout
-from shard.log_reader import LogDamaged
 from shard.refusal import refuse_writes
 
 logger = logging.getLogger("shardis")
@@ -122,7 +121,8 @@ class Shard:
         self.store.begin_replay(time.time_ns() // 1_000_000)
         self.loading_since_s = int(time.time())
         started = last = time.monotonic()
-        for self.commands_loaded in self.aof.load(self.executor.replay):
+        for commands in self.aof.load(self.executor.replay):
+            self.commands_loaded = commands
             await asyncio.sleep(0)
             if time.monotonic() - last > 1:
                 last = time.monotonic()

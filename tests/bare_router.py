@@ -1,4 +1,4 @@
-"""A router without sockets: its sessions and links in this process, and for each shard an executor that waits to be told.
+"""A router without sockets: its sessions and links in this process, and for each shard an executor, which waits.
 
 All is the real code but for the transports. A test decides when a shard reads and answers, and so in what order the
 answers come: `router.shards[1].answer()`.
@@ -68,8 +68,10 @@ class ShardEnd(asyncio.Transport):
         for _ in range(len(self.frames) if frames is None else min(frames, len(self.frames))):
             frame = self.frames.popleft()
             self.executor.turn(frame[0])
-            runs = zip(frame[1::2], frame[2::2], strict=True)
-            self.send([[None] * len(run) if header & CONTROL else self.executor.run(header, run) for header, run in runs])
+            self.send([self._answer(header, run) for header, run in zip(frame[1::2], frame[2::2], strict=True)])
+
+    def _answer(self, header: int, run: list[Any]) -> Any:
+        return [None] * len(run) if header & CONTROL else self.executor.run(header, run)
 
     def die(self) -> None:
         """Ends the connection with whatever is under way."""

@@ -1,7 +1,12 @@
 """When two servers' replies to the same command are alike: equal to the byte, but for those that RULES names.
 
 A rule takes a value to what is compared instead: sorted where a reply has no order, near where it depends on the
-moment, its shape where it is each server's own. The differences that are meant are here too, each with its reason.
+moment, its shape where it is each server's own. What is answered otherwise on purpose:
+
+- COMMAND INFO has no notes and COMMAND DOCS no history: they are texts for people, see `_without_notes`.
+- An integer that INCRBYFLOAT made is int at once, see `as_printed`.
+- An option with a zero byte inside is none (`SET k v EX\\0 1`); Valkey does not see what is behind the zero.
+- One double in five hundred has another last digit, see `shortest_text` in common/numbers.py.
 """
 
 import re

@@ -63,8 +63,9 @@ def test_one_of_its_processes(start: Start, victim: str, appendfsync: str) -> No
         assert not faults(server, writers)
 
 
-@pytest.mark.parametrize("appendfsync", ["everysec", "always"])
-@pytest.mark.parametrize("everything", [False, True], ids=["supervisor", "everything"])
+@pytest.mark.parametrize(
+    ("everything", "appendfsync"), [(False, "everysec"), (True, "always")], ids=["supervisor", "everything"]
+)
 def test_all_of_it(start: Start, everything: bool, appendfsync: str) -> None:
     """Nothing is left running, and the next start finds all."""
     server = start(Shardis(shards=SHARDS, appendfsync=appendfsync))

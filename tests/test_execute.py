@@ -218,7 +218,8 @@ def test_a_replay_makes_the_same_keyspace_and_logs_nothing(bench: Bench) -> None
     other = Bench()
     for db, argv in bench.logged:
         other.executor.replay(db, argv)
-    assert dict(other.store.dbs[0].items()) == dict(bench.store.dbs[0].items()) == {b"a": b"1.5", b"b": b"x__", b"d": b"2"}
+    expected = {b"a": b"1.5", b"b": b"x__", b"d": b"2"}
+    assert dict(other.store.dbs[0].items()) == dict(bench.store.dbs[0].items()) == expected
     assert other.store.dbs[0].expiry_ms(b"d") == NOW_MS + 9
     assert other.logged == []
 

@@ -31,7 +31,9 @@ LAYERS = (
     {"shard.keyspace", "shard.slots", "shard.expiry", "shard.idle"},
     {"shard.commands"},
     {"shard.execute"},
+    {"shard.late"},
     {"shard.control"},
+    {"shard.loan"},
     {"shard.server", "shard.__main__"},
 )
 """Inside a shard: each imports only from its own layer and those before it."""
@@ -67,8 +69,6 @@ AT_THE_RIM = {
 
 LONG_FUNCTIONS = {
     "common/requests.py _scan_marks": "the one loop of the parser, which runs per byte: a call inside would cost more",
-    "router/info_sections.py memory": "a table: a line a field, in the reference's order",
-    "router/info_stats.py stats_fields": "a table: a line a field, in the reference's order",
     "shard/execute.py run": "the one loop of a shard, which runs per command: a call inside would cost more",
 }
 """Functions over the limit, and why they are not cut."""

@@ -27,12 +27,12 @@ STALLED_S = 1.0
 Start = Callable[[Server], Server]
 
 
-def child_pid(server: Server, words: str) -> int:
-    """The process of the server whose command line has these words: "-m router", "--index 1"."""
+def child_pid(server: Server, title: str) -> int:
+    """The process of the server that is titled so: "router", "shard 1"."""
     for child in psutil.Process(server.pid).children(recursive=True):
-        if words in " ".join(child.cmdline()):
+        if f"shardis: {title}" in child.cmdline():
             return int(child.pid)
-    raise AssertionError(f"no child with {words}")
+    raise AssertionError(f"no child with the title {title}")
 
 
 def memory_bytes(pid: int) -> int:
@@ -331,7 +331,7 @@ def exchange(client: Client, data: bytes, answer_size_bytes: int) -> int:
 def test_a_client_that_does_not_read_is_not_read(start: Start) -> None:
     """A million GETs of 1 KB are a GB of replies: none of it may pile up in the router."""
     server = start(Shardis(shards=2, appendonly="no"))
-    router = child_pid(server, "-m router")
+    router = child_pid(server, "router")
     get = encode_command(["GET", "k"])
     data = get * 1_000_000
     with server.connect() as client, server.connect() as other:
@@ -349,7 +349,7 @@ def test_a_client_that_does_not_read_is_not_read(start: Start) -> None:
 
 def test_a_client_that_feeds_faster_than_the_shards_execute(start: Start) -> None:
     server = start(Shardis(shards=2, appendonly="no"))
-    router = child_pid(server, "-m router")
+    router = child_pid(server, "router")
     value = "v" * 4096
     commands = b"".join(encode_command(["SET", f"k{place}", value]) for place in range(100))
     with server.connect() as client:
@@ -361,7 +361,7 @@ def test_a_client_that_feeds_faster_than_the_shards_execute(start: Start) -> Non
 
 def test_a_shard_that_stands_still_does_not_fill_the_router(start: Start) -> None:
     server = start(Shardis(shards=1, appendonly="no"))
-    router, shard = child_pid(server, "-m router"), child_pid(server, "--index 0")
+    router, shard = child_pid(server, "router"), child_pid(server, "shard 0")
     command = encode_command(["SET", "k", "v" * 100_000])
     with ExitStack() as stack:
         clients = [stack.enter_context(server.connect()) for _ in range(4)]

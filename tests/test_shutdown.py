@@ -57,7 +57,7 @@ def test_a_signal_under_load(start: Start, number: signal.Signals) -> None:
     assert "Traceback" not in log and "error:" not in log and "fatal:" not in log
 
 
-@pytest.mark.parametrize("words", ["", "NOSAVE", "SAVE", "now force", "SAFE"])
+@pytest.mark.parametrize("words", ["", "NOSAVE", "now force"])
 def test_shutdown(start: Start, words: str) -> None:
     """Everything is kept, whatever the words say: the log has it. What came before it in the pipeline is answered."""
     server = start(Shardis(shards=SHARDS))

@@ -400,9 +400,9 @@ class TestServer:
         short.mkdir()
         port = free_port()
         argv = [sys.executable, "-m", "deploy", "--port", str(port), "--dir", str(folder), "--shards", "1"]
-        with subprocess.Popen(
-            argv, cwd=ROOT, stderr=subprocess.DEVNULL, env={**os.environ, "XDG_RUNTIME_DIR": ""}
-        ) as it:
+        argv += ["--set-proc-title", "no"]
+        environment = {**os.environ, "XDG_RUNTIME_DIR": ""}
+        with subprocess.Popen(argv, cwd=ROOT, stderr=subprocess.DEVNULL, env=environment) as it, ended(it):
             wait_until(lambda: answers(port))
             used = Path(children_command(it.pid)[0]).parent
             assert used.parent == Path("/tmp") and used.stat().st_mode & 0o777 == 0o700
@@ -415,7 +415,7 @@ class TestServer:
         port = free_port()
         argv = [sys.executable, "-m", "deploy", str(tmp_path / "a.conf"), "--port", str(port), "--dir", str(tmp_path)]
         argv += ["--set-proc-title", "no", "--shards", "1"]
-        with subprocess.Popen(argv, cwd=ROOT, stderr=subprocess.DEVNULL) as it:
+        with subprocess.Popen(argv, cwd=ROOT, stderr=subprocess.DEVNULL) as it, ended(it):
             wait_until(lambda: len(psutil.Process(it.pid).children()) == 2)
             files = children_command(it.pid)
             assert len(files) == 2 and all((Path(path).stat().st_mode & 0o777) == 0o600 for path in files)
@@ -423,6 +423,15 @@ class TestServer:
             assert not [process for process in shown if "hush" in " ".join(process.cmdline())]
             it.terminate()
             assert it.wait(LINE_TIMEOUT_S) == 0
+
+
+@contextlib.contextmanager
+def ended(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """Has it end when the test fails: the end of its `with` would wait for it."""
+    try:
+        yield
+    finally:
+        process.kill()
 
 
 def wait_until(holds: Callable[[], object]) -> None:

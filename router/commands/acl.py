@@ -3,8 +3,8 @@
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from common.command import ADMIN, LOADING, NOSCRIPT, STALE, unknown_subcommand_or_arity
-from common.errors import RedisError
+from common.command import ADMIN, LOADING, NOSCRIPT, SHOWN_BYTES_MAX, STALE, unknown_subcommand_or_arity
+from common.errors import RedisError, shown
 from common.flags import CATEGORIES
 from common.numbers import integer
 from router.commands.command import Members
@@ -103,9 +103,9 @@ def cat(session: "Session", *options: bytes) -> list[Any]:
         raise unknown_subcommand_or_arity("ACL", b"CAT")
     if not options:
         return list(CATEGORIES)
-    category = options[0].decode("utf-8", "surrogateescape")
+    category = shown(options[0])
     if category.lower() not in CATEGORIES:
-        raise RedisError(f"ERR Unknown category '{category}'")
+        raise RedisError(f"ERR Unknown category '{category[:SHOWN_BYTES_MAX]}'")
     return [entry.name for entry in session.router.table.shown() if category.lower() in entry.acl]
 
 

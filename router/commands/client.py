@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from common.command import ADMIN, ALL_NODES, ALL_SUCCEEDED, ALLOW_BUSY, LOADING, NO_MULTI, NOSCRIPT, STALE
-from common.errors import RedisError, SyntaxFault
+from common.errors import RedisError, SyntaxFault, shown
 from common.numbers import integer
 from common.resp import NO_REPLY, OK, NoReply, Status
 from router.commands.connection import checked_name, is_one_word
@@ -163,12 +163,11 @@ def setname(session: "Session", name: bytes) -> Status:
 )
 def setinfo(session: "Session", option: bytes, value: bytes) -> Status:
     """Sets information specific to the client or connection."""
-    shown = option.partition(b"\0")[0].decode("utf-8", "surrogateescape")
     attribute = LIBRARY.get(option.upper())
     if attribute is None:
-        raise RedisError(f"ERR Unrecognized option '{shown}'")
+        raise RedisError(f"ERR Unrecognized option '{shown(option)}'")
     if not is_one_word(value):
-        raise RedisError(f"ERR {shown} cannot contain spaces, newlines or special characters.")
+        raise RedisError(f"ERR {shown(option)} cannot contain spaces, newlines or special characters.")
     setattr(session, attribute, value)
     return OK
 

@@ -7,7 +7,7 @@ earlier one; only the numbers of ID and NOT-ID add up. Most have a NOT- form, wh
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from common.errors import RedisError, SyntaxFault
+from common.errors import RedisError, SyntaxFault, shown
 from common.numbers import maybe_integer
 from router.commands.client_fields import (
     CAPABILITY_LETTERS,
@@ -105,13 +105,13 @@ def yes_or_no(word: bytes) -> bool:
 def _type(asking: "Session", word: bytes, option: str) -> Condition:
     kind = TYPES.get(word.upper())
     if kind is None:
-        raise RedisError(f"ERR Unknown client type '{word.decode('utf-8', 'surrogateescape')}'")
+        raise RedisError(f"ERR Unknown client type '{shown(word)}'")
     return lambda client: type_of(client) == kind
 
 
 def _user(asking: "Session", word: bytes, option: str) -> Condition:
     if word != USER:
-        raise RedisError(f"ERR No such user '{word.decode('utf-8', 'surrogateescape')}'")
+        raise RedisError(f"ERR No such user '{shown(word)}'")
     return lambda client: client.user == word.decode()
 
 
@@ -126,7 +126,7 @@ def _capa(asking: "Session", word: bytes, option: str) -> Condition:
 
 
 def _known_letters(word: bytes, option: str, what: str, known: frozenset[str]) -> set[str]:
-    letters = word.decode("utf-8", "surrogateescape")
+    letters = shown(word)
     if not known.issuperset(letters):
         where = f"{option} filter" if option.startswith("NOT-") else "provided filter"
         raise RedisError(f"ERR Unknown {what} found in the {where}: {letters}")

@@ -4,7 +4,7 @@ from hmac import compare_digest
 from typing import TYPE_CHECKING, Any
 
 from common.command import ALL_SHARDS, ALL_SUCCEEDED, ALLOW_BUSY, FAST, LOADING, NO_AUTH, NOSCRIPT, STALE
-from common.errors import NotAnInteger, RedisError, SyntaxFault, wrong_arity
+from common.errors import NotAnInteger, RedisError, SyntaxFault, shown, wrong_arity
 from common.numbers import integer, maybe_integer
 from common.resp import OK, Status
 from router.commands.table import TABLE
@@ -115,7 +115,7 @@ def _hello_options(words: tuple[bytes, ...]) -> tuple[tuple[bytes, bytes] | None
             name = checked_name(words[at + 1])
             at += 2
         else:
-            raise RedisError(f"ERR Syntax error in HELLO option '{words[at].decode('utf-8', 'surrogateescape')}'")
+            raise RedisError(f"ERR Syntax error in HELLO option '{shown(words[at])}'")
     return credentials, name
 
 

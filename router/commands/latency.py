@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from common.command import ADMIN, AGG_SUM, ALL_NODES, LOADING, NOSCRIPT, SPECIAL, STALE
-from common.errors import RedisError
+from common.errors import RedisError, shown
 from common.resp import Verbatim
 from router.commands.config import shards_that_are_up
 from router.commands.table import TABLE
@@ -71,7 +71,7 @@ def doctor(session: "Session") -> Verbatim:
 )
 def graph(session: "Session", event: bytes) -> Verbatim:
     """Returns a latency graph for an event."""
-    name = event.decode("utf-8", "surrogateescape")
+    name = shown(event)
     known = session.router.latency.events.get(name)
     if known is None:
         raise RedisError(f"ERR No samples available for event '{name}'")

@@ -1,4 +1,4 @@
-"""The commands of the shard, a file a family. Importing the package imports them all: a new file needs no other line."""
+"""The commands of the shard, a file a family. Importing the package imports all: a new file needs no other line."""
 
 from importlib import import_module
 from pkgutil import iter_modules

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from common.command import FAST, READONLY, WRITE
-from common.errors import RedisError
+from common.errors import RedisError, shown
 from common.numbers import INTEGER_MAX, INTEGER_MIN, integer
 from shard.commands.table import TABLE
 from shard.keyspace import Keyspace
@@ -70,8 +70,7 @@ def _conditions(options: tuple[bytes, ...]) -> set[bytes]:
     for word in options:
         condition = word.upper()
         if condition not in CONDITIONS:
-            text = word.partition(b"\0")[0].decode("utf-8", "surrogateescape")
-            raise RedisError(f"ERR Unsupported option {text}")
+            raise RedisError(f"ERR Unsupported option {shown(word)}")
         conditions.add(condition)
     if b"NX" in conditions and len(conditions) > 1:
         raise RedisError("ERR NX and XX, GT or LT options at the same time are not compatible")

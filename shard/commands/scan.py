@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from common.command import ALL_SHARDS, READONLY, SPECIAL, SPECIAL_FAN
 from common.cursor import parse_cursor
-from common.errors import RedisError, SyntaxFault
+from common.errors import RedisError, SyntaxFault, shown
 from common.glob import matcher
 from common.numbers import integer
 from shard.commands.table import TABLE
@@ -68,8 +68,7 @@ def _scan_options(options: tuple[bytes, ...]) -> tuple[bytes, int, str]:
 
 def _type(word: bytes) -> str:
     if word.lower() not in TYPES:
-        text = word.partition(b"\0")[0].decode("utf-8", "surrogateescape")
-        raise RedisError(f"ERR unknown type name '{text}'")
+        raise RedisError(f"ERR unknown type name '{shown(word)}'")
     return word.lower().decode()
 
 

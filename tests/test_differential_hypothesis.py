@@ -1,0 +1,105 @@
+"""Shardis against the reference once more, by streams that hypothesis draws, and cuts down where they differ.
+
+The commands are those of test_differential.py, from the same usage lines. The streams are short, so each begins on an
+empty server, and a difference is shrunk by hypothesis itself: to fewer commands, with simpler words. The same few
+streams come each time; DIFFERENTIAL_EXAMPLES in the environment asks for that many others.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.command_families import FAMILIES
+from tests.differential import CHUNK_MAX, CLIENTS, Chunk, Pair
+from tests.random_commands import Argv, Usage, usages
+from tests.reference import Reference
+from tests.servers import Shardis
+
+EXAMPLES = os.environ.get("DIFFERENTIAL_EXAMPLES")
+EXAMPLES_DEFAULT = 30
+CHUNKS_MAX = 12
+
+SETTINGS = settings(
+    max_examples=int(EXAMPLES or EXAMPLES_DEFAULT),
+    derandomize=EXAMPLES is None,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+def commands(lines: Sequence[Usage]) -> st.SearchStrategy[Argv]:
+    """A command of one of the lines, most of them right. All that is chosen in it hypothesis chooses."""
+
+    def drawn(line: Usage, random: Random) -> Argv:
+        return line.draw(random)
+
+    return st.builds(drawn, st.sampled_from(lines), st.randoms(note_method_calls=False))
+
+
+def streams(lines: Sequence[Usage]) -> st.SearchStrategy[list[Chunk]]:
+    """What some clients send, each on the protocol that it begins with."""
+    chunks = st.tuples(st.integers(0, CLIENTS - 1), st.lists(commands(lines), min_size=1, max_size=CHUNK_MAX))
+    hello = st.sampled_from([b"2", b"3"])
+    openings = st.tuples(*[hello.map(lambda word, client=n: (client, [[b"HELLO", word]])) for n in range(CLIENTS)])
+    return st.builds(
+        lambda opening, rest: [*opening, *rest], openings, st.lists(chunks, min_size=1, max_size=CHUNKS_MAX)
+    )
+
+
+@pytest.fixture(scope="module", params=[1, 3])
+def pair(request: pytest.FixtureRequest, reference: Reference) -> Iterator[Pair]:
+    with Shardis(request.param, enable_debug_command="yes") as server:
+        found = Pair(server.address, reference.address)
+        yield found
+        found.close()
+
+
+def differs(pair: Pair) -> Callable[[list[Chunk]], str]:
+    """What says in which way a stream is answered differently, if it is twice: once may be the clock."""
+
+    return lambda chunks: str((pair.play(chunks) and pair.play(chunks)) or "")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_shardis_answers_as_the_reference(pair: Pair, family: str) -> None:
+    lines = usages(family)
+    known = pair.known(lines)
+    if 2 * len(known) < len(lines):
+        pytest.skip("Shardis has too few of these commands")
+    difference = differs(pair)
+
+    @SETTINGS
+    @given(streams(known))
+    def same(chunks: list[Chunk]) -> None:
+        if found := difference(chunks):
+            pytest.fail(found, pytrace=False)
+
+    same()
+
+
+def test_a_difference_is_found_and_shrunk(reference: Reference) -> None:
+    """A server that packs lists otherwise: the push that shows it, or what is held after it, and nothing else."""
+    with Reference() as other:
+        with other.connect() as client:
+            client.call("CONFIG", "SET", "list-max-listpack-size", "1")
+        pair = Pair(other.address, reference.address)
+        difference = differs(pair)
+        shortest: list[list[Chunk]] = []
+
+        @settings(SETTINGS, max_examples=200)
+        @given(streams(usages("lists")))
+        def same(chunks: list[Chunk]) -> None:
+            if found := difference(chunks):
+                shortest.append(chunks)
+                pytest.fail(found, pytrace=False)
+
+        with pytest.raises(pytest.fail.Exception, match="quicklist"):
+            same()
+        pair.close()
+    sent = [argv for _, chunk in shortest[-1] for argv in chunk if argv[0] != b"HELLO"]
+    assert len(sent) <= 2, sent
