@@ -6,9 +6,7 @@
 from common.slot import Owners
 
 
-def cut(
-    argv: list[bytes], start: int, step: int, owners: Owners
-) -> tuple[list[int], list[list[bytes]], list[int]]:
+def cut(argv: list[bytes], start: int, step: int, owners: Owners) -> tuple[list[int], list[list[bytes]], list[int]]:
     """The shards that have a part in a call, their parts, and for each key the place of its part among them.
 
     `start` is the index of the first key, `step` how many words go with each. O(words of the call).

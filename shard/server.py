@@ -35,9 +35,9 @@ logger = logging.getLogger("shardis")
 
 SLICE_S = 0.001
 """How long a slice of background work may hold the loop."""
-PULSE_S = 0.025
+PULSE_S = 0.04
 """How often background work looks whether there is some. Together with the width of a bucket and EXPIRY_LAG_MS this
-keeps an unread key for at most about 70 ms past its time."""
+keeps an unread key for at most about 80 ms past its time."""
 EXPIRY_LAG_MS = 5
 """Unread keys are removed only this long after their time by this shard's clock: frames carry the router's, which may
 be read a moment earlier, and a key must not be gone for a command whose time is before its expiry."""
@@ -80,6 +80,10 @@ class Shard:
         self.expiry_paused = False
         """Whether a CLIENT PAUSE is on: keys must not vanish meanwhile."""
         self.cycle_running = False
+        self.pulsing = False
+        """Whether `pulse` comes again by itself."""
+        self.turned = False
+        """Whether there was a turn since it came last."""
         self.configure({})
 
     # Start
@@ -95,7 +99,7 @@ class Shard:
         self.check_layout()
         if self.config["appendonly"]:
             await self.load()
-        self.pulse()
+        self.note_turn()
         await self.stopped.wait()
         server.close()
         for link in list(self.links):
@@ -260,7 +264,18 @@ class Shard:
             self.flush()  # There may be room again.
         if not self.cycle_running and not self.executor.loading and (self.store.garbage or self._volatile()):
             self.cycle()
-        self.loop.call_later(PULSE_S, self.pulse)
+        if self.turned or self.executor.refusal is not None or self.store.garbage or self._volatile():
+            self.turned = False
+            self.loop.call_later(PULSE_S, self.pulse)
+        else:
+            self.pulsing = False
+
+    def note_turn(self) -> None:
+        """Says that there was a turn: what it left may need looking after. Without turns a shard sleeps for good."""
+        self.turned = True
+        if not self.pulsing and not self.executor.loading:
+            self.pulsing = True
+            self.loop.call_later(PULSE_S, self.pulse)
 
     def _volatile(self) -> bool:
         return self.active_expiry and not self.expiry_paused and any(db.expiries.count for db in self.store.dbs)
@@ -362,6 +377,7 @@ class Link(asyncio.Protocol):
         if not replies:
             return
         self.runs += len(replies)
+        shard.note_turn()
         refused = None if shard.flush() else misconf(shard.aof)
         if refused is not None:
             refuse_writes(frames, replies, TABLE, refused)
@@ -386,4 +402,3 @@ class Link(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.transport = None
         self.shard.forget(self)
-

@@ -44,11 +44,12 @@ def commands(lines: Sequence[Usage]) -> st.SearchStrategy[Argv]:
 def streams(lines: Sequence[Usage]) -> st.SearchStrategy[list[Chunk]]:
     """What some clients send, each on the protocol that it begins with."""
     chunks = st.tuples(st.integers(0, CLIENTS - 1), st.lists(commands(lines), min_size=1, max_size=CHUNK_MAX))
-    hello = st.sampled_from([b"2", b"3"])
-    openings = st.tuples(*[hello.map(lambda word, client=n: (client, [[b"HELLO", word]])) for n in range(CLIENTS)])
-    return st.builds(
-        lambda opening, rest: [*opening, *rest], openings, st.lists(chunks, min_size=1, max_size=CHUNKS_MAX)
-    )
+    protocols = st.lists(st.sampled_from([b"2", b"3"]), min_size=CLIENTS, max_size=CLIENTS)
+
+    def stream(protocols: list[bytes], rest: list[Chunk]) -> list[Chunk]:
+        return [*[(client, [[b"HELLO", word]]) for client, word in enumerate(protocols)], *rest]
+
+    return st.builds(stream, protocols, st.lists(chunks, min_size=1, max_size=CHUNKS_MAX))
 
 
 @pytest.fixture(scope="module", params=[1, 3])
