@@ -1,6 +1,7 @@
 """The link to one shard: an ordered stream of runs out, and their answers back.
 
-Rule 1: one frame and one write a turn. `put` only appends; `flush`, at the end of the turn, sends.
+Rule 1: one frame and one write a turn. `put` only appends; `flush`, at the end of the turn, sends. The frames of a
+        turn, on all links, carry one time.
 Rule 2: answers come in the order of the runs; one that comes late is announced by None at its place and then carries
         the number of its run.
 Rule 3: a run is answered exactly once, also if the shard dies: what was not sent says that the shard is down, what was
@@ -50,11 +51,11 @@ class Listener(Protocol):
 class Link(asyncio.Protocol):
     """A stream to shard `index`, made again for as long as it takes."""
 
-    def __init__(self, index: int, path: str, listener: Listener, now_ms: Callable[[], int]) -> None:
+    def __init__(self, index: int, path: str, listener: Listener, turn_ms: Callable[[], int]) -> None:
         self.index = index
         self.path = path
         self.listener = listener
-        self.now_ms = now_ms
+        self.turn_ms = turn_ms
         self.loop = asyncio.get_running_loop()
         self.state = LinkState.DOWN
         self.hello: dict[str, Any] = {}
@@ -96,7 +97,7 @@ class Link(asyncio.Protocol):
             return
         frame = self.frame
         if not frame:
-            frame.append(0)
+            frame.append(self.turn_ms())
             self.loop.call_soon(self.flush)
         frame.append(run.header)
         frame.append(run.requests)
@@ -107,10 +108,9 @@ class Link(asyncio.Protocol):
         self.put(Message(self.index, message, then))
 
     def flush(self) -> None:
-        """Sends this turn's frame, with the time of now."""
+        """Sends what this turn has put so far."""
         frame = self.frame
         if frame and self.transport is not None:
-            frame[0] = self.now_ms()
             self.frame = []
             self.transport.write(self.pack(frame))
 

@@ -54,7 +54,7 @@ class Router:
         self.owners = Owners(self.shards, config["hash-tags"])
         self.shard_of = self.owners.of
         rundir = config["rundir"]
-        self.links = [Link(index, f"{rundir}/shard-{index}.sock", self, self.now_ms) for index in range(self.shards)]
+        self.links = [Link(index, f"{rundir}/shard-{index}.sock", self, self.turn_ms) for index in range(self.shards)]
         self.table = Table()
         self.table.merge(TABLE)
         self.routes: dict[bytes, Route] = {}
@@ -84,6 +84,8 @@ class Router:
         self.stopping = False
         self.stopped = asyncio.Event()
         self._last_client_id = 0
+        self._turn_ms = 0
+        """Unix time in ms once somebody asked in this turn, 0 until then."""
 
     # The clock
 
@@ -96,6 +98,16 @@ class Router:
     def now_us() -> int:
         """Unix time in µs."""
         return time.time_ns() // 1000
+
+    def turn_ms(self) -> int:
+        """The time of this turn of the loop: parts of a command on several shards run at one and the same."""
+        if not self._turn_ms:
+            self._turn_ms = self.now_ms()
+            self.loop.call_soon(self._end_turn)
+        return self._turn_ms
+
+    def _end_turn(self) -> None:
+        self._turn_ms = 0
 
     # Links
 

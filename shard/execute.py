@@ -225,6 +225,8 @@ class Executor:
         except TypeError:
             self.table.find(argv)  # Says so if it is the number of words that is wrong.
             raise
+        # A command that is refused while the log is read must not find these changes, and be logged for them.
+        store.changes = 0
         if store.explicit:
             store.explicit = False
             store.effects.clear()

@@ -234,6 +234,16 @@ def test_what_cannot_be_done_again(bench: Bench, argv: list[bytes]) -> None:
 # Refusals
 
 
+def test_what_is_refused_while_loading_is_not_logged(bench: Bench) -> None:
+    bench.executor.state(loading=True, refusal=None)
+    for argv in ([b"SET", b"k", b"1"], [b"INCR", b"k"], [b"EXPIRE", b"k", b"100"]):
+        bench.executor.replay(0, argv)
+        assert bench.run("APPEND k x", header=JOINED) == encode(Loading(), 2)
+    bench.executor.state(loading=False, refusal=None)
+    bench.run("GET k", header=JOINED)
+    assert bench.logged == bench.groups == []
+
+
 def test_while_loading_nothing_runs(bench: Bench) -> None:
     bench.executor.state(loading=True, refusal=None)
     assert bench.run("GET k", "SET k v", header=JOINED) == encode(Loading(), 2) * 2
