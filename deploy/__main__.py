@@ -29,8 +29,6 @@ what the command line says goes before what the file says.
   --appendonly yes|no        keep every write in a log (default: yes)
   --appendfsync everysec     when the log is forced to disk: always, everysec or no
   --requirepass PASSWORD     what clients have to say first
-  --maxmemory 2gb            memory for data, and with
-  --maxmemory-policy NAME    what to do when it is full (default: noeviction)
   --logfile FILE             write the log there, not to standard error
   --loglevel notice          debug, verbose, notice, warning or nothing
 

@@ -149,8 +149,10 @@ class Borrow:
         for change in changed:
             changes.setdefault(self.router.shard_of(change[1]), []).append(change)
         self.missing = len(changes)
-        for shard in self.keys:
-            if shard in changes:
+        for shard, stream in self.streams.items():
+            if shard in changes and self.router.links[shard].transport is not stream:
+                self._released(shard, None)  # It died, and may be back already: it has neither the hold nor its part.
+            elif shard in changes:
                 self._ask(shard, ["release", self.id, changes[shard]], self._released)
             elif shard != home:
                 self.router.links[shard].tell(["release", self.id, []])

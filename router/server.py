@@ -60,7 +60,8 @@ class Router:
         self.routes: dict[bytes, Route] = {}
         """By name, the commands of one key that a session in its usual state may forward without a question."""
         self.known = False
-        """Whether the shards have said which commands there are; until then, some ms after a start, clients wait."""
+        """Whether the shards have said which commands there are; until then, some ms after a start, clients wait. And
+        they wait once the router is told to stop: nothing more is begun, so that what is under way can be answered."""
         self.opening = False
         """Whether the first shard that answers is enough: the others had their time."""
         self.sessions: dict[int, Session] = {}
@@ -126,7 +127,7 @@ class Router:
     def open(self) -> None:
         """Begins to serve: every shard has answered, or had its time to."""
         self.opening = True
-        if self.routes and not self.known:
+        if self.routes and not self.known and not self.stopping:
             self.known = True
             for session in list(self.sessions.values()):
                 session.pump()
@@ -154,9 +155,8 @@ class Router:
             self.congested.add(link.index)
         elif link.index in self.congested:
             self.congested.discard(link.index)
-            if not self.congested:
-                for session in list(self.sessions.values()):
-                    session.resume()
+            for session in list(self.sessions.values()):
+                session.resume()
 
     # What took long
 
@@ -384,8 +384,9 @@ class Router:
             await asyncio.sleep(0.01)
 
     def stop(self) -> None:
-        """Ends `serve` in order."""
+        """Ends `serve` in order: no more commands are begun, and those under way are answered."""
         self.stopping = True
+        self.known = False
         self.stopped.set()
 
     def stop_on_signals(self, supervisor_fd: int) -> None:

@@ -170,7 +170,8 @@ class Session:
             self.begin([backlog.popleft() for _ in range(room)])
         if self.fault is not None and not backlog and not self.closing:
             self._end(self.fault)
-        self._read(not backlog and not self.writing_paused and not self.stalled)
+        # Who is closing is not read either: behind a fault the bytes would pile up in the parser.
+        self._read(not (backlog or self.writing_paused or self.stalled or self.closing))
 
     def begin(self, commands: list[list[bytes]]) -> None:
         """Begins these commands, in one turn: see Batch. Those that cannot be begun yet go back to the backlog."""
@@ -202,8 +203,9 @@ class Session:
             self._read(False)
 
     def resume(self) -> None:
-        """Goes on after a shard that this client feeds has caught up."""
-        if self.stalled:
+        """Goes on after a shard has caught up, unless another one that has work of this client has not."""
+        congested = self.router.congested
+        if self.stalled and not any(run.shard in congested for batch in self.batches for run in batch.runs):
             self.stalled = False
             self.pump()
 

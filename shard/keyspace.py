@@ -16,7 +16,7 @@ from common.errors import WrongType
 from common.slot import SLOTS
 from common.slot import slot_of as slot_of_tagged
 from shard.expiry import TICK_SHIFT, Expiries
-from shard.idle import CLOCKS_MAX, IdleClocks
+from shard.idle import IdleClocks
 from shard.slots import EMPTY, SLOT_KEYS_MAX, Slot, WideSlot
 
 Value = Any
@@ -193,8 +193,9 @@ class Keyspace:
             return None
         store.stats.keyspace_hits += 1
         if store.touching:
-            clocks = self.idle.slots[slot]
-            clocks[hash(key) & (len(clocks) - 1)] = store.clock_s
+            number = hash(key)
+            clocks = self.idle.parts[number & 63]
+            clocks[(number >> 6) & (len(clocks) - 1)] = store.clock_s
         if kind is not None and not isinstance(value, kind):
             raise WrongType()
         return value
@@ -203,7 +204,7 @@ class Keyspace:
         """The value at `key` for a command that may change it: resets its idle clock, counts no hit or miss. O(1)."""
         value = self.peek(key)
         if value is not None and self.store.touching:
-            self.idle.touch(key, self.slot_of(key), self.store.clock_s)
+            self.idle.touch(key, self.store.clock_s)
         return value
 
     def look(self, key: bytes) -> Value | None:
@@ -236,7 +237,7 @@ class Keyspace:
 
     def idle_s(self, key: bytes) -> int:
         """For how many seconds the existing `key`, or one that shares its clock, was not used. O(1)."""
-        return max(0, self.store.clock_s - self.idle.last_used_s(key, self.slot_of(key)))
+        return max(0, self.store.clock_s - self.idle.last_used_s(key))
 
     def expiry_ms(self, key: bytes) -> int:
         """When `key` expires, absolute unix time in ms; -1 if never or if there is no key. O(1)."""
@@ -260,14 +261,14 @@ class Keyspace:
             elif len(slot) >= SLOT_KEYS_MAX and type(slot) is dict:
                 slot = self.slots[number] = WideSlot(slot)
             self.size += 1
-            self.idle.grow(number, len(slot) + 1)
+            if self.size > self.idle.room:
+                self.idle.grow()
         elif type(before) not in CHEAP_TO_FREE and before is not value:
             store.garbage.append(before)
         slot[key] = value
         if expire_at_ms >= 0:
             self.expiries.set(key, number, expire_at_ms)
-        clocks = self.idle.slots[number]
-        clocks[hash(key) & (len(clocks) - 1)] = store.clock_s
+        self.idle.touch(key, store.clock_s)
 
     def edit_string(self, key: bytes) -> bytearray:
         """The string at `key` to be changed in place, made if there is none; it is a change.  Raises WrongType."""
@@ -278,8 +279,7 @@ class Keyspace:
         else:
             store = self.store
             store.changes += 1
-            clocks = self.idle.slots[self.slot_of(key)]
-            clocks[hash(key) & (len(clocks) - 1)] = store.clock_s
+            self.idle.touch(key, store.clock_s)
         return value
 
     def delete(self, key: bytes) -> bool:
@@ -328,7 +328,7 @@ class Keyspace:
         """Removes all keys and gives their number. What is freed `later` does not stop the loop."""
         removed = self.size
         if later and removed:
-            self.store.garbage += [self.slots, self.idle.slots, *self.expiries.containers()]
+            self.store.garbage += [self.slots, *self.expiries.containers()]
         self.slots = [EMPTY] * SLOTS
         self.size = 0
         self.expiries = Expiries(self.slot_of, self.expiries.tick)
@@ -404,7 +404,7 @@ class Keyspace:
         assert not len(EMPTY)
         assert self.size == sum(map(len, self.slots))
         self.expiries._check()
-        self.idle._check()
+        self.idle._check(self.size)
         for number in compress(range(SLOTS), self.expiries.slots):
             assert all(key in self.slots[number] for key in self.expiries.slots[number])
         for number in compress(range(SLOTS), self.slots):
@@ -412,5 +412,4 @@ class Keyspace:
             if type(slot) is WideSlot:
                 slot._check()
             assert all(self.slot_of(key) == number for key in slot)
-            assert len(self.idle.slots[number]) >= min(2 * len(slot), CLOCKS_MAX)
             assert None not in [slot[key] for key in slot]

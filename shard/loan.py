@@ -22,7 +22,6 @@ from common.errors import Loading, RedisError
 from common.resp import error_reply
 from shard.control import control
 from shard.expiry import NO_TIMES
-from shard.idle import UNUSED
 from shard.keyspace import Keyspace, Store, Value
 from shard.late import Room, Waiting
 from shard.slots import EMPTY
@@ -218,5 +217,4 @@ def take_away(store: Store, lend: dict[Place, State]) -> None:
         db = store.dbs[index]
         slot = db.slot_of(key)
         db.slots[slot] = EMPTY
-        db.idle.slots[slot] = UNUSED
         db.expiries.slots[slot] = NO_TIMES

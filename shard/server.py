@@ -12,7 +12,6 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -75,7 +74,6 @@ class Shard:
         self.late_events: list[tuple[str, int]] = []
         """What took so long, and how many ms, until the router is told."""
         self.stopped = asyncio.Event()
-        self.loading: Iterator[int] | None = None
         self.active_expiry = True
         self.expiry_paused = False
         """Whether a CLIENT PAUSE is on: keys must not vanish meanwhile."""
@@ -120,7 +118,7 @@ class Shard:
             raise OtherLayout(found, wanted, str(folder))
 
     async def load(self) -> None:
-        """Replays the log, a slice at a time, so that clients get -LOADING instead of silence."""
+        """Replays the log, a slice at a time, so that clients get -LOADING instead of silence. A stop ends it."""
         self.executor.state(loading=True, refusal=None)
         self.store.begin_replay(time.time_ns() // 1_000_000)
         self.loading_since_s = int(time.time())
@@ -128,6 +126,8 @@ class Shard:
         for commands in self.aof.load(self.executor.replay):
             self.commands_loaded = commands
             await asyncio.sleep(0)
+            if self.stopped.is_set():
+                return
             if time.monotonic() - last > 1:
                 last = time.monotonic()
                 logger.info("loading the log: %d commands so far", self.commands_loaded)
@@ -236,6 +236,7 @@ class Shard:
         self.links.discard(link)
         if self.room.holds.line and not self.stopped.is_set():
             self.room.forget(link)
+            self.executor.slow = []  # They name runs of the stream that is gone.
             self.send_late(None if self.flush() else misconf(self.aof))
 
     def _refuse(self, refusal: RedisError | None) -> None:

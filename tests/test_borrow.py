@@ -17,6 +17,7 @@ import pytest
 from common.slot import shard_of_slot, slot_of_whole
 from router.borrow import home_of
 from tests.audit import audit, differences
+from tests.bare_router import BareRouter, ShardEnd, on_a_loop
 from tests.bare_shard import commands
 from tests.bench.processes import roles
 from tests.reference import Reference
@@ -375,3 +376,29 @@ def test_dbs_that_a_call_names() -> None:
     assert other_dbs("COPY a b") == other_dbs("COPY a b DB x REPLACE") == other_dbs("RENAME DB 1") == []
     assert other_dbs("COPY a b REPLACE db 3 DB 11") == [3, 11]
     assert other_dbs("COPY a b DB 99999999999999999999") == []
+
+
+def test_a_shard_that_came_back_without_its_part() -> None:
+    """It died after it had lent its key, and is back when the command has run: nobody is told that all is well."""
+
+    async def scene() -> None:
+        bare = BareRouter(shards=2)
+        source, target = bare.key_of(0), bare.key_of(1)
+        away, home = bare.shards
+        client = bare.connect()
+        client.send([b"RENAME", source, target])
+        await bare.sent()
+        for shard, lent in ((away, [[0, source, b"v", -1]]), (home, [])):
+            shard.frames.clear()
+            shard.send([[None], [lent]])  # To what follows hello, and to the hold.
+        await bare.sent()
+        away.die()
+        back = ShardEnd(away.link)
+        back.greet()
+        home.send([[[[b"+OK\r\n"], [[0, source, None, -1]]]]])
+        unknown = b"-SHARDDOWN shard 0 went down, the outcome of this command is unknown\r\n"
+        assert client.take() == unknown
+        await bare.sent()
+        assert not [run for frame in back.frames for run in frame[2::2] if run[0][0] == "release"]
+
+    on_a_loop(scene)

@@ -12,7 +12,7 @@ from shard.control import CONTROLS
 from shard.digest import NOTHING
 from shard.server import Shard
 from tests.bare_router import on_a_loop
-from tests.log_folder import contents
+from tests.log_folder import contents, write_log
 
 NOW_MS = 1_700_000_000_000
 Scene = Callable[[Shard], None]
@@ -185,3 +185,19 @@ def test_a_message_that_nobody_knows_is_a_bug(tmp_path: Path) -> None:
             ask(shard, "nosuch")
 
     on_a_shard(tmp_path, scene)
+
+
+def test_a_shard_that_is_told_to_stop_while_it_loads(tmp_path: Path) -> None:
+    """It ends before it has read all, and leaves the log as it was."""
+    key = next(key for key in (b"key:%d" % number for number in range(100)) if slot_of(key) in slots_of_shard(1, 3))
+    text = b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n" + b"*2\r\n$4\r\nINCR\r\n$%d\r\n%b\r\n" % (len(key), key) * 20_000
+    (path,) = write_log(tmp_path / "shard-1" / "appendonlydir", text)
+
+    async def scene() -> None:
+        shard = Shard(Config.from_arguments(["--dir", str(tmp_path), "--shards", "3"]), 1)
+        shard.stop()
+        await shard.serve()
+        assert 0 < shard.commands_loaded < 20_000
+
+    on_a_loop(scene)
+    assert path.read_bytes() == text

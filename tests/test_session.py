@@ -1,4 +1,4 @@
-"""The session: order, limits and ends of a connection, on real servers.
+"""The session: order, limits and ends of a connection, on real servers or, where each turn counts, without sockets.
 
 What a transcript can't say is here: packets cut anywhere, many clients at once, and who keeps how much in memory.
 """
@@ -16,6 +16,7 @@ from random import Random
 import psutil
 import pytest
 
+from tests.bare_router import BareRouter, on_a_loop
 from tests.resp_client import Client, Error, Status, encode_command
 from tests.servers import Server, Shardis
 
@@ -376,3 +377,50 @@ def test_a_shard_that_stands_still_does_not_fill_the_router(start: Start) -> Non
             count = -(-size_bytes // len(command))
             answers = exchange(client, (command * count)[size_bytes:], 5 * count)
             assert answers == 5 * count
+
+
+def test_only_who_feeds_a_shard_that_is_behind_waits_for_it() -> None:
+    async def scene() -> None:
+        bare = BareRouter(shards=2)
+        clients = [bare.connect(), bare.connect()]
+        for link in bare.router.links:
+            link.pause_writing()
+        for shard, client in enumerate(clients):
+            client.send([b"SET", bare.key_of(shard), b"1"])
+        assert [client.session.stalled for client in clients] == [True, True]
+        bare.router.links[1].resume_writing()
+        assert [client.session.stalled for client in clients] == [True, False]
+        bare.router.links[0].resume_writing()
+        assert [client.session.stalled for client in clients] == [False, False]
+
+    on_a_loop(scene)
+
+
+def test_behind_a_fault_nothing_is_read() -> None:
+    """The fault is answered when what came before it is, which may take long."""
+
+    async def scene() -> None:
+        bare = BareRouter(shards=1)
+        client = bare.connect()
+        client.send([b"GET", b"k"])
+        client.send_bytes(b"*1\r\nno\r\n")
+        assert client.session.reading_paused and not client.closed
+        await bare.settle()
+        assert client.take() == b"$-1\r\n-ERR Protocol error: expected '$', got 'n'\r\n"
+        assert client.closed
+
+    on_a_loop(scene)
+
+
+def test_a_router_that_stops_begins_nothing_more() -> None:
+    async def scene() -> None:
+        bare = BareRouter(shards=1)
+        client = bare.connect()
+        client.send([b"GET", b"k"])
+        bare.router.stop()
+        client.send([b"SET", b"k", b"1"])
+        await bare.settle()
+        assert client.take() == b"$-1\r\n"
+        assert bare.shards[0].commands == [[b"GET", b"k"]]
+
+    on_a_loop(scene)
