@@ -29,7 +29,7 @@ class IdleClocks:
         self.room = PARTS * CLOCKS_MIN // 4
         """Keys that there may be before the next part has to be doubled."""
         self._doubled = 0
-        """Parts doubled in this round, which began with `room` keys at a quarter of the clocks and ends at twice that."""
+        """Parts doubled in this round, begun with a key for four clocks, ended with twice as many."""
 
     def touch(self, key: bytes, clock_s: int) -> None:
         """Says that `key` is used at `clock_s`. O(1)."""
