@@ -28,6 +28,16 @@ WRITE_BUFFER_BYTES_MAX = 8 * 1024 * 1024
 """Bytes for a shard that does not read them; beyond it the clients are no longer read."""
 
 
+def answer(run: Run, replies: Any) -> None:
+    """Hands a run its answer. What goes wrong there is a bug of ours, and costs one client its connection at most."""
+    try:
+        run.answer(replies)
+    except Exception:
+        logger.exception("internal error behind an answer of shard %d", run.shard)
+        if not isinstance(run, Message):
+            run.batch.session.kill()
+
+
 def ignore(answer: Any) -> None:
     """For messages whose answer nobody waits for."""
 
@@ -112,7 +122,12 @@ class Link(asyncio.Protocol):
         frame = self.frame
         if frame and self.transport is not None:
             self.frame = []
-            self.transport.write(self.pack(frame))
+            try:
+                self.transport.write(self.pack(frame))
+            except Exception:
+                # The shard would answer what comes next in the place of this: only a new stream counts right again.
+                logger.exception("a frame for shard %d cannot be sent", self.index)
+                self.transport.abort()
 
     def down(self) -> RedisError:
         """What a command for this shard is told while it is down."""
@@ -131,18 +146,19 @@ class Link(asyncio.Protocol):
                 awaiting = self.awaiting
                 for replies in frame:
                     run = awaiting.popleft()
-                    if replies is None:
-                        self.late[self.answered] = run
-                    else:
-                        run.answer(replies)
+                    number = self.answered
                     self.answered += 1
+                    if replies is None:
+                        self.late[number] = run
+                    else:
+                        answer(run, replies)
             else:
                 self._event(frame)
 
     def _event(self, frame: dict[str, Any]) -> None:
         if "late" in frame:
             for number, replies in frame["late"].items():
-                self.late.pop(number).answer(replies)
+                answer(self.late.pop(number), replies)
         if "slow" in frame:
             for number, place, duration_us in frame["slow"]:
                 run = self.late.get(number) or self.awaiting[number - self.answered]

@@ -22,6 +22,7 @@ from common.config import Config, read_text
 from common.errors import RedisError
 from common.log import set_level
 from common.slot import Owners
+from router.admission import refusal
 from router.batch import Route
 from router.commands.table import TABLE
 from router.latency import LatencyMonitor
@@ -203,14 +204,14 @@ class Router:
         return bool(self.config["requirepass"])
 
     def session_made(self, session: Session) -> None:
-        """Registers a client, or turns it away if there are too many."""
-        self.stats.total_connections_received += 1
-        if len(self.sessions) >= self.config["maxclients"]:
+        """Registers a client, or turns it away: see router/admission.py."""
+        if refused := refusal(session):
             self.stats.rejected_connections += 1
-            session.write(b"-ERR max number of clients reached\r\n")
+            session.write(refused)
             session.end()
             session.close()
             return
+        self.stats.total_connections_received += 1
         self.sessions[session.id] = session
         session.changed()  # A pause may have begun since its connection was accepted.
         if not self.sampler.running:
@@ -380,7 +381,7 @@ class Router:
     async def _drain(self) -> None:
         """Waits for the answers of what is under way, and for the clients to get them."""
         deadline = self.loop.time() + DRAIN_S
-        while any(session.batches for session in self.sessions.values()) and self.loop.time() < deadline:
+        while any(map(_is_owed, self.sessions.values())) and self.loop.time() < deadline:
             await asyncio.sleep(0.01)
 
     def stop(self) -> None:
@@ -395,6 +396,12 @@ class Router:
             self.loop.add_signal_handler(number, self.stop)
         if supervisor_fd >= 0:
             self.loop.add_reader(supervisor_fd, self.stop)
+
+
+def _is_owed(session: Session) -> bool:
+    """Whether a client has replies to come, or not all of those that were sent."""
+    transport = session.transport
+    return bool(session.batches) or (transport is not None and transport.get_write_buffer_size() > 0)
 
 
 def _one_key(command: Command) -> bool:

@@ -194,10 +194,12 @@ class Session:
         self.begun += place
         self.batches.append(batch)
         self.beginning = True
-        batch.dispatch(router.links)
-        if not batch.waiting:
-            self.completed()
-        self.beginning = False
+        try:
+            batch.dispatch(router.links)
+            if not batch.waiting:
+                self.completed()
+        finally:
+            self.beginning = False
         if router.congested and not router.congested.isdisjoint([run.shard for run in batch.runs]):
             self.stalled = True
             self._read(False)

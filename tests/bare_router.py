@@ -85,9 +85,10 @@ class ShardEnd(asyncio.Transport):
 class ClientEnd(asyncio.Transport):
     """The far end of a session: what the client got."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, address: str = "127.0.0.1") -> None:
         super().__init__()
         self.session = session
+        self.address = address
         self.received = b""
         self.closed = False
         session.connection_made(self)
@@ -105,7 +106,7 @@ class ClientEnd(asyncio.Transport):
         return received
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return {"peername": ("127.0.0.1", 50000), "sockname": ("127.0.0.1", 6379)}.get(name, default)
+        return {"peername": (self.address, 50000), "sockname": ("127.0.0.1", 6379)}.get(name, default)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.received += bytes(data)
@@ -133,8 +134,8 @@ class BareRouter:
             for shard in self.shards:
                 shard.greet()
 
-    def connect(self) -> ClientEnd:
-        return ClientEnd(Session(self.router))
+    def connect(self, address: str = "127.0.0.1") -> ClientEnd:
+        return ClientEnd(Session(self.router), address)
 
     async def sent(self) -> None:
         """Returns when this turn's frames are with the shards."""

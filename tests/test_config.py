@@ -174,8 +174,8 @@ class TestArguments:
         assert Config().path("logfile") == ""
 
     def test_without_effect(self) -> None:
-        config = config_of("activedefrag yes\nport 5\nrdbcompression yes\n")
-        assert config.without_effect() == ["activedefrag"]
+        config = config_of("activedefrag yes\nport 5\nrdbcompression yes\nmaxmemory 1gb\nunixsocket /s\n")
+        assert config.without_effect() == ["activedefrag", "maxmemory", "unixsocket"]
 
 
 class TestSet:
