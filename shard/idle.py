@@ -4,7 +4,7 @@ A time for every key in a dict would cost as much as half the key again. Here a 
 seconds, indexed by the key's hash, with at least twice as many clocks as keys. Two keys that share a clock both read as
 used when the younger was: an idle time is never too long, so a key in use is never taken for an idle one.
 
-The clocks are not kept slot by slot as keys are: 64 arrays stay in a core's cache, so that touching a key costs one miss
+The clocks are not kept slot by slot as keys are: 64 arrays stay in a core's cache, so touching a key costs one miss
 and not three. They are doubled one at a time, as keys come, so that growing never stalls the loop.
 """
 
