@@ -1,7 +1,8 @@
 """The link to one shard: an ordered stream of runs out, and their answers back.
 
-Rule 1: one frame and one write a turn. `put` only appends; `flush`, at the end of the turn, sends. The frames of a
-        turn, on all links, carry one time.
+Rule 1: `put` only appends; `flush` sends, at the end of the turn or when there is enough for the shard to begin with
+        while the router reads on: with one frame for all that fifty clients sent, the two took turns instead of working
+        side by side. The frames of a turn, on all links, carry one time.
 Rule 2: answers come in the order of the runs; one that comes late is announced by None at its place and then carries
         the number of its run.
 Rule 3: a run is answered exactly once, also if the shard dies: what was not sent says that the shard is down, what was
@@ -24,6 +25,8 @@ logger = logging.getLogger("shardis")
 RECONNECT_S = 0.02
 """Between two tries to reach a shard. A refused connect on a Unix socket costs 30 µs."""
 
+FRAME_COMMANDS = 64
+"""Commands with which a frame is sent before the turn is over: SET at P=16 went from 0.42x to 0.48x of redis-server."""
 WRITE_BUFFER_BYTES_MAX = 8 * 1024 * 1024
 """Bytes for a shard that does not read them; beyond it the clients are no longer read."""
 
@@ -71,10 +74,14 @@ class Link(asyncio.Protocol):
         self.hello: dict[str, Any] = {}
         self.transport: asyncio.WriteTransport | None = None
         self.closed = False
+        self.congested = False
+        """Whether the shard has more unread than it should."""
         self._forget()
 
     def _forget(self) -> None:
         self.frame: list[Any] = []
+        self.commands = 0
+        """Commands in the frame."""
         self.awaiting: deque[Run] = deque()
         self.late: dict[int, Run] = {}
         self.answered = 0
@@ -112,6 +119,9 @@ class Link(asyncio.Protocol):
         frame.append(run.header)
         frame.append(run.requests)
         self.awaiting.append(run)
+        self.commands += len(run.requests)
+        if self.commands >= FRAME_COMMANDS:
+            self.flush()
 
     def tell(self, message: list[Any], then: Callable[[Any], None] = ignore) -> None:
         """Sends the shard a message of the router itself; `then` gets its answer, a RedisError if it is down."""
@@ -122,12 +132,21 @@ class Link(asyncio.Protocol):
         frame = self.frame
         if frame and self.transport is not None:
             self.frame = []
+            self.commands = 0
             try:
                 self.transport.write(self.pack(frame))
             except Exception:
                 # The shard would answer what comes next in the place of this: only a new stream counts right again.
                 logger.exception("a frame for shard %d cannot be sent", self.index)
                 self.transport.abort()
+                return
+            if not self.congested and self.transport.get_write_buffer_size() > WRITE_BUFFER_BYTES_MAX:
+                self.congest()
+
+    def congest(self) -> None:
+        """Says that the shard is behind, until all that waits for it is with the kernel."""
+        self.congested = True
+        self.listener.link_congested(self, True)
 
     def down(self) -> RedisError:
         """What a command for this shard is told while it is down."""
@@ -184,13 +203,17 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport = cast(asyncio.WriteTransport, transport)
-        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES_MAX)
+        # At 0 uvloop writes at once, and not only when the turn is over.
+        transport.set_write_buffer_limits(high=0)
 
     def pause_writing(self) -> None:
-        self.listener.link_congested(self, True)
+        """The kernel's buffer is full. `flush` sees when there is too much behind it."""
 
     def resume_writing(self) -> None:
-        self.listener.link_congested(self, False)
+        """All that waited is with the kernel."""
+        if self.congested:
+            self.congested = False
+            self.listener.link_congested(self, False)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.transport = None
@@ -199,7 +222,7 @@ class Link(asyncio.Protocol):
         unsent = len(self.frame) // 2
         self._forget()
         self._move(LinkState.DOWN)
-        self.listener.link_congested(self, False)
+        self.resume_writing()
         for place, run in enumerate(unanswered):
             run.fail(self.down() if place >= len(unanswered) - unsent else unknown)
         if not self.closed:

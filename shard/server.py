@@ -359,6 +359,8 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport = cast(asyncio.WriteTransport, transport)
+        # At 0 uvloop writes at once, and not only when the turn is over.
+        transport.set_write_buffer_limits(high=0)
         shard = self.shard
         shard.links.add(self)
         state = "loading" if shard.executor.loading else "ready"

@@ -384,7 +384,7 @@ def test_only_who_feeds_a_shard_that_is_behind_waits_for_it() -> None:
         bare = BareRouter(shards=2)
         clients = [bare.connect(), bare.connect()]
         for link in bare.router.links:
-            link.pause_writing()
+            link.congest()
         for shard, client in enumerate(clients):
             client.send([b"SET", bare.key_of(shard), b"1"])
         assert [client.session.stalled for client in clients] == [True, True]
