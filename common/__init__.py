@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES, FileFinder, ModuleSpec, SourceFileLoader
+from itertools import chain
 from types import ModuleType
 
 HOUSE = ("common", "router", "shard", "deploy")
@@ -37,8 +38,8 @@ def is_compiled(root: str) -> bool:
     is all of them or none.
     """
     checkout = os.path.exists(f"{root}/setup.py")
-    for folder in (f"{root}/{package}" for package in HOUSE):
-        for name in os.listdir(folder):
+    for folder, _, names in chain.from_iterable(os.walk(f"{root}/{package}") for package in HOUSE):
+        for name in names:
             if name.endswith(".pxd"):
                 module = f"{folder}/{name[:-4]}"
                 try:

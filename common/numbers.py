@@ -15,6 +15,7 @@ INTEGER_MIN = -(2**63)
 INTEGER_MAX = 2**63 - 1
 INTEGER_DIGITS_MAX = 20
 """Characters of the longest integer: a sign and 19 digits."""
+ZERO = 48
 
 LONG_DOUBLE_BYTES_MAX = 5 * 1024 - 1
 """The longest text that Redis reads a long double from; it also bounds the work."""
@@ -26,8 +27,11 @@ LONG_DOUBLE_BYTES_MAX = 5 * 1024 - 1
 def integer(word: bytes | bytearray) -> int:
     """The 64 bit integer that `word` is.  Raises NotAnInteger.
 
-    int() takes more than Redis (b" +1_0 "), but whatever prints as it was written was written as Redis prints it.
+    int() takes more than Redis (b" +1_0 "), but whatever prints as it was written was written as Redis prints it. So
+    were digits that do not begin with a zero, and to see that takes a fifth of the time.
     """
+    if len(word) < INTEGER_DIGITS_MAX - 1 and word.isdigit() and (word[0] != ZERO or len(word) == 1):
+        return int(word)
     if len(word) <= INTEGER_DIGITS_MAX:
         try:
             number = int(word)

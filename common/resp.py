@@ -48,8 +48,15 @@ NO_REPLY = NoReply()
 NULL = (b"$-1\r\n", b"_\r\n")
 """The null in RESP2 and RESP3, indexed by `protocol - 2`."""
 
-INTEGERS = [b":%d\r\n" % number for number in range(1024)]
+INTEGERS_COUNT = 1024
+INTEGERS = [b":%d\r\n" % number for number in range(INTEGERS_COUNT)]
 """Small integers are most of what counts answer: a look-up costs a third of the formatting."""
+
+
+HEADS_COUNT = 1024
+HEADS = [b"$%d\r\n" % size for size in range(HEADS_COUNT)]
+"""What is before a bulk string, by its size, for those that are short: so is most that leaves."""
+LINE_END = b"\r\n"
 
 
 def encode(reply: Any, protocol: int) -> bytes:
@@ -72,7 +79,7 @@ def _status(reply: Status, protocol: int) -> bytes:
 
 
 def _integer(reply: int, protocol: int) -> bytes:
-    if 0 <= reply < 1024:
+    if 0 <= reply < INTEGERS_COUNT:
         return INTEGERS[reply]
     return b":%d\r\n" % reply
 
@@ -109,7 +116,10 @@ def _array(reply: list[Any] | tuple[Any, ...], protocol: int) -> bytes:
     parts = [b"*%d\r\n" % len(reply)]
     for item in reply:
         if type(item) is bytes:
-            parts.append(b"$%d\r\n%b\r\n" % (len(item), item))
+            size = len(item)
+            parts += (HEADS[size] if size < HEADS_COUNT else b"$%d\r\n" % size, item, LINE_END)
+        elif item is None:
+            parts.append(NULL[protocol - 2])
         else:
             parts.append(ENCODERS[type(item)](item, protocol))
     return b"".join(parts)

@@ -38,7 +38,10 @@ cdef class Executor:
         joined=cython.longlong, place=cython.longlong, size=cython.Py_ssize_t
     )
     cpdef run(self, long long header, list requests)
-    cpdef _log_effects(self, int db, list argv)
+    @cython.locals(store=Store, changes=cython.longlong)
+    cdef _log_effects(self, int db, list argv)
+    @cython.locals(store=Store)
+    cpdef log_expired(self)
     @cython.locals(entry=Entry, store=Store)
     cpdef replay(self, int db, list argv)
 

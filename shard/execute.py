@@ -15,15 +15,11 @@ from common.command import Command, Flag, Table
 from common.command_stats import CommandStats
 from common.errors import Loading, RedisError
 from common.frame import DB_SHIFT, JOINED, NO_TOUCH, RESP3, VALUES
-from common.resp import ENCODERS, OK, encode, error_reply
+from common.resp import ENCODERS, HEADS, HEADS_COUNT, INTEGERS, INTEGERS_COUNT, LINE_END, OK, encode, error_reply
 from shard.keyspace import Store
 
 logger = logging.getLogger("shardis")
 
-HEADS_COUNT = 1024
-HEADS = [b"$%d\r\n" % size for size in range(HEADS_COUNT)]
-"""What is before a bulk string, by its size, for those that are short."""
-LINE_END = b"\r\n"
 OK_LINE = encode(OK, 2)
 """What most writes answer, ready made."""
 INTERNAL_ERROR = "ERR internal error"
@@ -149,6 +145,8 @@ class Executor:
                     replies.append(head + reply + LINE_END)
             elif reply is OK:
                 replies.append(OK_LINE)
+            elif type(reply) is int:
+                replies.append(INTEGERS[reply] if 0 <= reply < INTEGERS_COUNT else b":%d\r\n" % reply)
             else:
                 try:
                     replies.append(ENCODERS[type(reply)](reply, protocol))
@@ -195,16 +193,19 @@ class Executor:
     def _log_effects(self, db: int, argv: list[bytes]) -> None:
         """Hands what the command did to the log: what expired first, then its own effects or the request as it came."""
         store = self.store
-        changes, store.changes = store.changes, 0
+        changes = store.changes
+        store.changes = 0
         store.changes_total += changes
-        changes -= len(store.expired)
-        self.log_expired()
+        if store.expired:
+            changes -= len(store.expired)
+            self.log_expired()
         if store.explicit:
-            effects, store.effects = store.effects, []
             store.explicit = False
-            if len(effects) == 1:
-                self.log(*effects[0])
+            if len(store.effects) == 1:
+                place, words = store.effects.pop()
+                self.log(place, words)
             else:
+                effects, store.effects = store.effects, []
                 self.log_group(effects)
         elif changes:
             self.log(db, argv)

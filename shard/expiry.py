@@ -88,12 +88,11 @@ class Expiries:
     def _leave(self, key: bytes, at_ms: int, to: int) -> bool:
         """Takes a key with that time out of its set, unless this is the set number `to`; whether it is."""
         number = _set_number(key, at_ms, self.tick)
-        keys = self._sets.get(number)
-        if keys is None or key not in keys:  # It has not moved yet.
+        if self._moving and key not in self._sets.get(number, ()):  # It has not moved yet.
             number = _set_number(key, at_ms, self._tick_before)
-            keys = self._sets[number]
         if number == to:
             return True
+        keys = self._sets[number]
         keys.remove(key)
         if not keys:
             del self._sets[number]
@@ -175,5 +174,8 @@ def _set_number(key: bytes, at_ms: int, tick: int) -> int:
     part = hash(key) >> 32 & 63
     if due <= tick:
         return tick << NUMBER_SHIFT | part
-    level = ((due ^ tick).bit_length() - 1) // LEVEL_SHIFT
+    # Counted, and not reckoned from bit_length(): that is as fast here and 70 ns slower where this is C.
+    level = 0
+    while due >> (level + 1) * LEVEL_SHIFT != tick >> (level + 1) * LEVEL_SHIFT:
+        level += 1
     return due >> level * LEVEL_SHIFT << NUMBER_SHIFT | level << PART_BITS | part

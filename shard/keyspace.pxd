@@ -1,5 +1,6 @@
 # The C types of keyspace.py: its attributes as C fields, and the calls of every command without a look-up by name.
 
+cimport cython
 from shard.expiry cimport Expiries
 from shard.idle cimport IdleClocks
 
@@ -44,9 +45,22 @@ cdef class Keyspace:
     cdef public Expiries expiries
     cdef public IdleClocks idle
 
+    @cython.locals(store=Store, number=cython.int)
+    cpdef set(self, bytes key, value, bint keep_ttl=*, long long expire_at_ms=*)
+    cpdef bytearray edit_string(self, bytes key)
+    @cython.locals(slot=cython.int)
+    cpdef bint delete(self, bytes key) except -1
+    cpdef expire_at(self, bytes key, long long at_ms)
+    cpdef expiry_ms(self, bytes key)
+    cpdef look(self, bytes key)
+    cpdef bint exists(self, bytes key) except -1
+    cpdef get_to_write(self, bytes key)
     cpdef get_string(self, bytes key)
+    @cython.locals(store=Store, slot=cython.int)
     cpdef get(self, bytes key, kind=*)
+    @cython.locals(slot=cython.int)
     cpdef peek(self, bytes key)
     cpdef peek_string(self, bytes key)
+    @cython.locals(at_ms=cython.longlong)
     cpdef bint _expired(self, bytes key, int slot) except -1
     cpdef _remove_expired(self, bytes key, int slot)

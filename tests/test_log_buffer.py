@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from shard.log_buffer import BIG_PIECE_BYTES, JOINED_BYTES_MAX, LogBuffer, encode
+from shard.log_buffer import BIG_PIECE_BYTES, HEADS_COUNT, JOINED_BYTES_MAX, LogBuffer, encode
 from shard.log_reader import LogReader
 
 
@@ -22,6 +22,22 @@ def test_every_number_of_arguments(count: int) -> None:
     buffer = LogBuffer()
     buffer.append(0, argv)
     assert drain(buffer) == encode([b"SELECT", b"0"]) + encode(argv)
+
+
+def plain(argv: list[bytes]) -> bytes:
+    """A command in RESP, without tables."""
+    return b"*%d\r\n" % len(argv) + b"".join(b"$%d\r\n%b\r\n" % (len(argument), argument) for argument in argv)
+
+
+@pytest.mark.parametrize("count", range(1, 7))
+@pytest.mark.parametrize("size", [0, 1, HEADS_COUNT - 1, HEADS_COUNT, 3 * HEADS_COUNT])
+def test_every_size_at_every_place(count: int, size: int) -> None:
+    for place in range(count):
+        argv = [b"argument"] * count
+        argv[place] = b"x" * size
+        buffer = LogBuffer()
+        buffer.append(0, argv)
+        assert drain(buffer) == plain([b"SELECT", b"0"]) + plain(argv) == encode([b"SELECT", b"0"]) + encode(argv)
 
 
 def test_a_db_is_selected_once_and_again_in_a_new_file() -> None:

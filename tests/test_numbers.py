@@ -27,8 +27,10 @@ from common.numbers import (
 )
 from tests.resp_client import Client, Error
 
+SIZES = [sign * (10**digits + more) for digits in (17, 18) for more in (-1, 0, 1) for sign in (1, -1)]
 
-@pytest.mark.parametrize("number", [0, 1, -1, 9, 10, 1023, -1024, INTEGER_MAX, INTEGER_MIN])
+
+@pytest.mark.parametrize("number", [0, 1, -1, 9, 10, 1023, -1024, INTEGER_MAX, INTEGER_MIN, *SIZES])
 def test_an_integer(number: int) -> None:
     word = b"%d" % number
     assert integer(word) == integer(bytearray(word)) == maybe_integer(word) == number
@@ -38,6 +40,19 @@ NO_INTEGERS = [
     *(b"", b"-", b"+", b"+1", b"-0", b"00", b"01", b"-01", b" 1", b"1 ", b"1\n", b"1_0", b"1.0", b"1e3", b"0x10", b"x"),
     *(b"1\0", b"\0", b"\xd9\xa1", b"%d" % (INTEGER_MAX + 1), b"%d" % (INTEGER_MIN - 1), b"1" * 5000, b"0" * 21),
 ]
+
+
+def test_integers_against_the_plain_form() -> None:
+    random = Random(1)
+    for _ in range(20_000):
+        word = bytes(random.choices(b"0123456789-+ _", (1, *[3] * 9, 1, 0.1, 0.1, 0.1), k=random.randrange(1, 23)))
+        try:
+            number = int(word)
+        except ValueError:
+            assert maybe_integer(word) is None
+            continue
+        is_one = b"%d" % number == word and INTEGER_MIN <= number <= INTEGER_MAX
+        assert maybe_integer(word) == maybe_integer(bytearray(word)) == (number if is_one else None)
 
 
 @pytest.mark.parametrize("word", NO_INTEGERS)

@@ -1,6 +1,6 @@
 """The times at which keys expire: setting, asking, taking away."""
 
-from collections.abc import Callable
+from collections.abc import Set
 
 from common.command import FAST, READONLY, WRITE
 from common.errors import RedisError, shown
@@ -11,6 +11,7 @@ from shard.keyspace import Keyspace
 command = TABLE.family("generic")
 
 CONDITIONS = frozenset((b"NX", b"XX", b"GT", b"LT"))
+NO_CONDITIONS: frozenset[bytes] = frozenset()
 
 
 # --- Setting ---------------------------------------------------------------------------------------------------------
@@ -19,25 +20,25 @@ CONDITIONS = frozenset((b"NX", b"XX", b"GT", b"LT"))
 @command("EXPIRE key seconds [NX | XX | GT | LT]", WRITE | FAST, since="1.0.0", complexity="O(1)")
 def expire(db: Keyspace, key: bytes, seconds: bytes, *options: bytes) -> int:
     """Sets the expiration time of a key in seconds."""
-    return _expire(db, key, seconds, options, name="expire", unit_ms=1000, base_ms=db.store.now_ms)
+    return _expire(db, key, seconds, options, name="expire", unit_ms=1000, relative=True)
 
 
 @command("PEXPIRE key milliseconds [NX | XX | GT | LT]", WRITE | FAST, since="2.6.0", complexity="O(1)")
 def pexpire(db: Keyspace, key: bytes, milliseconds: bytes, *options: bytes) -> int:
     """Sets the expiration time of a key in milliseconds."""
-    return _expire(db, key, milliseconds, options, name="pexpire", unit_ms=1, base_ms=db.store.now_ms)
+    return _expire(db, key, milliseconds, options, name="pexpire", unit_ms=1, relative=True)
 
 
 @command("EXPIREAT key unix-time-seconds [NX | XX | GT | LT]", WRITE | FAST, since="1.2.0", complexity="O(1)")
 def expireat(db: Keyspace, key: bytes, seconds: bytes, *options: bytes) -> int:
     """Sets the expiration time of a key to a Unix timestamp."""
-    return _expire(db, key, seconds, options, name="expireat", unit_ms=1000, base_ms=0)
+    return _expire(db, key, seconds, options, name="expireat", unit_ms=1000, relative=False)
 
 
 @command("PEXPIREAT key unix-time-milliseconds [NX | XX | GT | LT]", WRITE | FAST, since="2.6.0", complexity="O(1)")
 def pexpireat(db: Keyspace, key: bytes, milliseconds: bytes, *options: bytes) -> int:
     """Sets the expiration time of a key to a Unix milliseconds timestamp."""
-    return _expire(db, key, milliseconds, options, name="pexpireat", unit_ms=1, base_ms=0)
+    return _expire(db, key, milliseconds, options, name="pexpireat", unit_ms=1, relative=False)
 
 
 @command("PERSIST key", WRITE | FAST, since="2.2.0", complexity="O(1)")
@@ -47,12 +48,12 @@ def persist(db: Keyspace, key: bytes) -> int:
 
 
 def _expire(
-    db: Keyspace, key: bytes, when: bytes, options: tuple[bytes, ...], *, name: str, unit_ms: int, base_ms: int
+    db: Keyspace, key: bytes, when: bytes, options: tuple[bytes, ...], name: str, unit_ms: int, relative: bool
 ) -> int:
     """What the four have in common. A time that has passed deletes the key at once."""
-    conditions = _conditions(options)
-    at_ms = _time_ms(when, name, unit_ms, base_ms)
-    if db.get_to_write(key) is None or not _holds(conditions, db.expiry_ms(key), at_ms):
+    conditions = _conditions(options) if options else NO_CONDITIONS
+    at_ms = _time_ms(when, name, unit_ms, db.store.now_ms if relative else 0)
+    if db.get_to_write(key) is None or (conditions and not _holds(conditions, db.expiry_ms(key), at_ms)):
         return 0
     if at_ms <= db.store.now_ms and db.store.expiring:
         db.delete(key)
@@ -88,7 +89,7 @@ def _time_ms(when: bytes, name: str, unit_ms: int, base_ms: int) -> int:
     return at_ms
 
 
-def _holds(conditions: set[bytes], before_ms: int, at_ms: int) -> bool:
+def _holds(conditions: Set[bytes], before_ms: int, at_ms: int) -> bool:
     """Whether all conditions hold; a key that does not expire counts as one that expires after all others."""
     for condition in conditions:
         if condition == b"NX":
@@ -110,33 +111,33 @@ def _holds(conditions: set[bytes], before_ms: int, at_ms: int) -> bool:
 @command("TTL key", READONLY | FAST, since="1.0.0", complexity="O(1)", tips="nondeterministic_output")
 def ttl(db: Keyspace, key: bytes) -> int:
     """Returns the expiration time in seconds of a key."""
-    return _expiry(db, key, lambda at_ms: seconds(max(0, at_ms - db.store.now_ms)))
+    at_ms = _expiry_ms(db, key)
+    return at_ms if at_ms < 0 else seconds(max(0, at_ms - db.store.now_ms))
 
 
 @command("PTTL key", READONLY | FAST, since="2.6.0", complexity="O(1)", tips="nondeterministic_output")
 def pttl(db: Keyspace, key: bytes) -> int:
     """Returns the expiration time in milliseconds of a key."""
-    return _expiry(db, key, lambda at_ms: max(0, at_ms - db.store.now_ms))
+    at_ms = _expiry_ms(db, key)
+    return at_ms if at_ms < 0 else max(0, at_ms - db.store.now_ms)
 
 
 @command("EXPIRETIME key", READONLY | FAST, since="7.0.0", complexity="O(1)")
 def expiretime(db: Keyspace, key: bytes) -> int:
     """Returns the expiration time of a key as a Unix timestamp."""
-    return _expiry(db, key, seconds)
+    at_ms = _expiry_ms(db, key)
+    return at_ms if at_ms < 0 else seconds(at_ms)
 
 
 @command("PEXPIRETIME key", READONLY | FAST, since="7.0.0", complexity="O(1)")
 def pexpiretime(db: Keyspace, key: bytes) -> int:
     """Returns the expiration time of a key as a Unix milliseconds timestamp."""
-    return _expiry(db, key, lambda at_ms: at_ms)
+    return _expiry_ms(db, key)
 
 
-def _expiry(db: Keyspace, key: bytes, answer: Callable[[int], int]) -> int:
-    """-2 if there is no key, -1 if it does not expire, else the answer."""
-    if db.look(key) is None:
-        return -2
-    at_ms = db.expiry_ms(key)
-    return -1 if at_ms == -1 else answer(at_ms)
+def _expiry_ms(db: Keyspace, key: bytes) -> int:
+    """When it expires, absolute unix time in ms; -2 if there is no key, -1 if it does not expire."""
+    return -2 if db.look(key) is None else db.expiry_ms(key)
 
 
 def seconds(duration_ms: int) -> int:

@@ -14,6 +14,9 @@ SET_OPTIONS = CONDITIONS | TIMES | {b"KEEPTTL", b"GET"}
 GETEX_OPTIONS = TIMES | {b"PERSIST"}
 MSETEX_OPTIONS = TIMES | {b"NX", b"XX", b"KEEPTTL"}
 
+TIME_WORDS = {word: name for name in TIMES for word in (name, name.lower())}
+"""As clients spell them: what one look-up finds."""
+
 NO_EXPIRY = -1
 
 

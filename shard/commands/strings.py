@@ -14,6 +14,7 @@ from shard.commands.options import (
     MSETEX_OPTIONS,
     NO_EXPIRY,
     SET_OPTIONS,
+    TIME_WORDS,
     Options,
     expire_at_ms,
     parse_options,
@@ -54,6 +55,10 @@ def set_(db: Keyspace, key: bytes, value: bytes, *options: bytes) -> Status | St
 
 
 def _set_with_options(db: Keyspace, key: bytes, value: bytes, words: tuple[bytes, ...]) -> Status | String | None:
+    unit = TIME_WORDS.get(words[0]) if len(words) == 2 else None
+    if unit is not None:  # Nearly every call: then there is nothing to parse.
+        _put(db, key, value, expire_at_ms(unit, words[1], db.store.now_ms, "set"))
+        return OK
     options = parse_options(words, SET_OPTIONS)
     at_ms = options.expire_at_ms(db.store.now_ms, "set")
     condition = options.condition
@@ -79,7 +84,7 @@ def _holds(options: Options, there: bool, value: String | None = None) -> bool:
     return not options.condition or there == (options.condition == b"XX")
 
 
-def _put(db: Keyspace, key: bytes, value: bytes, at_ms: int, *, keep_ttl: bool = False) -> None:
+def _put(db: Keyspace, key: bytes, value: bytes, at_ms: int, keep_ttl: bool = False) -> None:
     """Sets a value that expires at `at_ms`; where that has passed the key just goes."""
     if at_ms == NO_EXPIRY:
         db.set(key, value, keep_ttl=keep_ttl)
@@ -88,7 +93,7 @@ def _put(db: Keyspace, key: bytes, value: bytes, at_ms: int, *, keep_ttl: bool =
         if db.delete(key):
             db.log(b"UNLINK", key)
     else:
-        db.set(key, value, expire_at_ms=at_ms)
+        db.set(key, value, keep_ttl=False, expire_at_ms=at_ms)  # All four: a call in C can leave out only the last.
         db.log(b"SET", key, value, b"PXAT", b"%d" % at_ms)
 
 
@@ -188,11 +193,17 @@ def delifeq(db: Keyspace, key: bytes, value: bytes) -> int:
 )
 def mget(db: Keyspace, *keys: bytes) -> list[bytes | None]:
     """Atomically returns the string values of one or more keys."""
-    values = [*map(db.get, keys)]
-    for index, value in enumerate(values):
+    return _values(db, keys)
+
+
+def _values(db: Keyspace, keys: tuple[bytes, ...]) -> list[bytes | None]:
+    values = []
+    for key in keys:
+        value = db.get(key)
         if type(value) is not bytes and value is not None:
             # A copy: the reply may be encoded only after a later command of this turn has changed the value in place.
-            values[index] = bytes(value) if type(value) is bytearray else None
+            value = bytes(value) if type(value) is bytearray else None
+        values.append(value)
     return values
 
 
