@@ -6,6 +6,10 @@ BUCKETS = 64
 """Durations are counted by their number of bits in ns: bucket b holds those from 2^(b-1) to 2^b - 1 ns."""
 
 
+ERROR_KINDS_MAX = 128
+"""Kinds of error that are counted, Redis's limit: a kind is the first word of a text, which a script could choose."""
+
+
 @dataclass(slots=True)
 class CommandStats:
     """Counts of one command, in one process or summed over several."""
@@ -49,3 +53,10 @@ class CommandStats:
 
     def to_wire(self) -> list[object]:
         return [self.calls, self.nanoseconds, self.rejected_calls, self.failed_calls, self.histogram]
+
+
+def count_kind(errors: dict[str, int], text: str) -> None:
+    """Counts an error reply by the first word of its text, while there are not too many kinds."""
+    kind = text.partition(" ")[0]
+    if kind in errors or len(errors) < ERROR_KINDS_MAX:
+        errors[kind] = errors.get(kind, 0) + 1

@@ -15,6 +15,9 @@ INTEGER_MIN = -(2**63)
 INTEGER_MAX = 2**63 - 1
 INTEGER_DIGITS_MAX = 20
 """Characters of the longest integer: a sign and 19 digits."""
+INT_MIN = -(2**31)
+INT_MAX = 2**31 - 1
+"""What Redis takes where it reads a C int: the number of a db."""
 ZERO = 48
 
 LONG_DOUBLE_BYTES_MAX = 5 * 1024 - 1

@@ -184,3 +184,22 @@ ENCODERS = _Encoders(
         RedisError: lambda reply, protocol: error_reply(reply),
     }
 )
+
+
+def reply_end(replies: bytes, at: int) -> int:
+    """Where the reply that begins at `at` ends."""
+    left = 1
+    while left:
+        left -= 1
+        kind = replies[at : at + 1]
+        line_end = replies.index(b"\r\n", at)
+        following = line_end + 2
+        if kind in b"$=!*~>%|":
+            size = max(int(replies[at + 1 : line_end]), -1)
+            if kind in b"$=!":
+                following += size + 2 if size >= 0 else 0
+            else:
+                # A map has two values a pair, and so have attributes, which come before the reply itself.
+                left += max(size, 0) * (2 if kind in b"%|" else 1) + (kind == b"|")
+        at = following
+    return at

@@ -14,6 +14,7 @@ from common.errors import RedisError
 from common.frame import CONTROL, JOINED, VALUES
 from common.resp import encode, error_reply
 from common.slot import Owners
+from router.merge import Merge
 
 if TYPE_CHECKING:
     from common.command import Command
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from router.session import Session
 
 logger = logging.getLogger("shardis")
-
-Merge = Callable[[list[Any]], Any]
-"""Joins the values that the shards answered, in the order of the parts, into one reply."""
 
 
 class Run:

@@ -13,10 +13,10 @@ from common.command import Command, Flag, Plan
 from common.errors import Loading, RedisError
 from common.frame import CONTROL
 from common.resp import encode, error_reply
-from router.batch import Batch, Later, Merge
+from router.batch import Batch, Later
 from router.borrow import Borrow
 from router.link import LinkState
-from router.merge import MERGES
+from router.merge import MERGES, Merge
 from router.plan import InOrder, cut
 from router.slowlog import Call, Part
 

@@ -11,6 +11,7 @@ from typing import Any
 from common.resp import Status
 
 Merge = Callable[[list[Any]], Any]
+"""Joins the values that the shards answered, in the order of the parts, into one reply."""
 
 
 def concatenated(values: list[Any]) -> Any:

@@ -3,11 +3,10 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from common.command_stats import count_kind
+
 if TYPE_CHECKING:
     from router.session import Session
-
-ERROR_KINDS_MAX = 128
-"""Kinds of error that are counted, Redis's limit: a kind is the first word of a text, which a script could choose."""
 
 
 @dataclass(slots=True)
@@ -39,6 +38,4 @@ class Stats:
     def count_error(self, text: str) -> None:
         """Counts an error reply by the first word of its text."""
         self.total_error_replies += 1
-        kind = text.partition(" ")[0]
-        if kind in self.errors or len(self.errors) < ERROR_KINDS_MAX:
-            self.errors[kind] = self.errors.get(kind, 0) + 1
+        count_kind(self.errors, text)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from common.command import Command, Flag, Table
-from common.command_stats import CommandStats
+from common.command_stats import CommandStats, count_kind
 from common.errors import Loading, RedisError
 from common.frame import DB_SHIFT, JOINED, NO_TOUCH, RESP3, VALUES
 from common.resp import ENCODERS, HEADS, HEADS_COUNT, INTEGERS, INTEGERS_COUNT, LINE_END, OK, encode, error_reply
@@ -23,9 +23,6 @@ logger = logging.getLogger("shardis")
 OK_LINE = encode(OK, 2)
 """What most writes answer, ready made."""
 INTERNAL_ERROR = "ERR internal error"
-
-ERROR_KINDS_MAX = 128
-"""Kinds of error that are counted, Redis's limit."""
 
 Log = Callable[[int, list[bytes]], None]
 LogGroup = Callable[[list[tuple[int, list[bytes]]]], None]
@@ -186,9 +183,7 @@ class Executor:
         """Counts an error reply; `entry` is what ran, None if nothing did."""
         if entry is not None:
             entry.stats.failed_calls += 1
-        kind = text.partition(" ")[0]
-        if kind in self.errors or len(self.errors) < ERROR_KINDS_MAX:
-            self.errors[kind] = self.errors.get(kind, 0) + 1
+        count_kind(self.errors, text)
 
     def _log_effects(self, db: int, argv: list[bytes]) -> None:
         """Hands what the command did to the log: what expired first, then its own effects or the request as it came."""

@@ -10,7 +10,7 @@ from typing import Any
 from common.command import Flag, Table
 from common.errors import RedisError
 from common.frame import CONTROL, JOINED, VALUES
-from common.resp import error_reply
+from common.resp import error_reply, reply_end
 
 
 def refuse_writes(frames: list[list[Any]], replies: list[Any], table: Table, error: RedisError) -> None:
@@ -51,25 +51,7 @@ def split_replies(data: bytes) -> list[bytes]:
     replies = []
     start = 0
     while start < len(data):
-        end = end_of_reply(data, start)
+        end = reply_end(data, start)
         replies.append(data[start:end])
         start = end
     return replies
-
-
-def end_of_reply(data: bytes, start: int) -> int:
-    """Where the reply that begins at `start` ends."""
-    left = 1
-    while left:
-        line_end = data.index(b"\r\n", start)
-        kind = data[start : start + 1]
-        count = int(data[start + 1 : line_end]) if kind in b"$=*~>%" else 0
-        start = line_end + 2
-        left -= 1
-        if kind in b"$=" and count >= 0:
-            start += count + 2
-        elif kind in b"*~>":
-            left += max(count, 0)
-        elif kind == b"%":
-            left += 2 * count
-    return start

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from common.command import READONLY, WRITE, Table
+from common.command_stats import ERROR_KINDS_MAX
 from common.errors import Loading, RedisError, WrongType
 from common.frame import DB_SHIFT, JOINED, NO_TOUCH, RESP3, VALUES
 from common.resp import NO_REPLY, encode
-from shard.execute import ERROR_KINDS_MAX, Executor
+from shard.execute import Executor
 from shard.keyspace import Keyspace, Store
 from tests.bare_shard import commands
 

@@ -3,7 +3,8 @@
 from types import SimpleNamespace
 from typing import Any
 
-from router.stats import ERROR_KINDS_MAX, Stats
+from common.command_stats import ERROR_KINDS_MAX
+from router.stats import Stats
 
 
 def make_session(commands: int, bytes_in: int, bytes_out: int, reads: int, writes: int) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from common.errors import RedisError, SyntaxFault, shown
-from common.numbers import maybe_integer
+from common.numbers import INT_MAX, INT_MIN, maybe_integer
 from router.commands.client_fields import (
     CAPABILITY_LETTERS,
     FLAG_LETTERS,
@@ -19,7 +19,7 @@ from router.commands.client_fields import (
     ip_of,
     type_of,
 )
-from router.commands.connection import INT_MAX, INT_MIN, USER
+from router.commands.connection import USER
 
 if TYPE_CHECKING:
     from router.session import Session

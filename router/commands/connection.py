@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.command import ALL_SHARDS, ALL_SUCCEEDED, ALLOW_BUSY, FAST, LOADING, NO_AUTH, NOSCRIPT, STALE
 from common.errors import NotAnInteger, RedisError, SyntaxFault, shown, wrong_arity
-from common.numbers import integer, maybe_integer
+from common.numbers import INT_MAX, INT_MIN, integer, maybe_integer
 from common.resp import OK, Status
 from router.commands.table import TABLE
 
@@ -22,8 +22,6 @@ USER = b"default"
 """The only user."""
 
 PONG = Status("PONG")
-INT_MIN, INT_MAX = -(2**31), 2**31 - 1
-
 WITHOUT_PASSWORD = (
     "ERR AUTH <password> called without any password configured for the default user. "
     "Are you sure your configuration is correct?"

@@ -160,7 +160,7 @@ def _xor(one: bytes, other: bytes) -> bytes:
 @command("DEBUG DIGEST-VALUE [key [key ...]]", USUAL, keys="")
 def digest_value(session: "Session", *keys: bytes) -> AskShards:
     """Returns a signature of the value of each key."""
-    owners = [session.router.shard_of(key) for key in keys]
+    owners = session.router.owners.of_all(list(keys))
 
     def merge(answers: list[list[bytes]]) -> list[Status]:
         return [Status(answers[owner][place].hex()) for place, owner in enumerate(owners)]

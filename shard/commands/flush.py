@@ -2,14 +2,12 @@
 
 from common.command import AGG_SUM, ALL_SHARDS, ALL_SUCCEEDED, FAST, READONLY, WRITE
 from common.errors import RedisError, SyntaxFault
-from common.numbers import maybe_integer
+from common.numbers import INT_MAX, INT_MIN, maybe_integer
 from common.resp import OK, Status
 from shard.commands.table import TABLE
 from shard.keyspace import Keyspace
 
 command = TABLE.family("server")
-
-INT_MIN, INT_MAX = -(2**31), 2**31 - 1
 
 
 @command(

@@ -2,14 +2,12 @@
 
 from common.command import AGG_SUM, DENYOOM, FAST, MULTI_SHARD, READONLY, WRITE
 from common.errors import NoSuchKey, RedisError, SyntaxFault
-from common.numbers import integer
+from common.numbers import INT_MAX, INT_MIN, integer
 from common.resp import OK, Status
 from shard.commands.table import TABLE
 from shard.keyspace import Keyspace, Value, type_name
 
 command = TABLE.family("generic")
-
-INT_MIN, INT_MAX = -(2**31), 2**31 - 1
 
 
 # --- Is it there, away with it ---------------------------------------------------------------------------------------
