@@ -5,7 +5,6 @@ from shard.expiry cimport Expiries
 from shard.idle cimport IdleClocks
 
 
-
 cdef class Stats:
     cdef public long long keyspace_hits
     cdef public long long keyspace_misses
@@ -55,6 +54,10 @@ cdef class Keyspace:
     cpdef look(self, bytes key)
     cpdef bint exists(self, bytes key) except -1
     cpdef get_to_write(self, bytes key)
+    cpdef to_write(self, bytes key, kind)
+    cpdef edit(self, bytes key, kind)
+    cpdef changed(self, bytes key)
+    cpdef shrunk(self, bytes key, value)
     cpdef get_string(self, bytes key)
     @cython.locals(store=Store, slot=cython.int)
     cpdef get(self, bytes key, kind=*)

@@ -26,6 +26,11 @@ Value = Any
     type_name: str                                      what TYPE answers
     encoding(config: dict[str, Any]) -> str             what OBJECT ENCODING answers
     copy() -> Self                                      a value that shares nothing that can change
+    __len__() -> int                                    its elements; 0 only in the course of a command, but for a stream
+    containers() -> list[Any]                           the lists, dicts and sets that it is made of, which `free_some`
+                                                        takes apart; nothing uses the value afterwards
+    to_wire() -> Any                                    what travels to another shard, see UNPACKED in shard/loan.py
+    commands(key: bytes) -> Iterator[list[bytes]]       commands that make it anew where there is no such key
 """
 
 NEVER_MS = INTEGER_MAX
@@ -142,7 +147,7 @@ class Store:
             if kind is list and last:
                 given_up = last[-FREED_MAX:]
                 del last[-FREED_MAX:]
-                garbage += [one for one in given_up if type(one) in CONTAINERS and len(one)]
+                garbage += [one for one in given_up if type(one) not in CHEAP_TO_FREE and len(one)]
             elif kind is dict and last:
                 given_up = [last.popitem()[1] for _ in range(min(FREED_MAX, len(last)))]
                 garbage += [value for value in given_up if type(value) not in CHEAP_TO_FREE]
@@ -151,14 +156,13 @@ class Store:
                     last.pop()
             else:
                 garbage.pop()
-                if kind is WideSlot:
-                    garbage.append(last.parts)
+                if hasattr(kind, "containers"):
+                    garbage += last.containers()
         return bool(garbage)
 
 
-CONTAINERS = (dict, list, set, WideSlot)
-"""What `free_some` takes apart; any other value goes at once."""
-CHEAP_TO_FREE = (bytes, bytearray, int)
+CHEAP_TO_FREE = (bytes, bytearray, int, float, tuple, type(None))
+"""What need not be taken apart."""
 
 
 class Keyspace:
@@ -209,6 +213,13 @@ class Keyspace:
         value = self.peek(key)
         if value is not None and self.store.touching:
             self.idle.touch(key, self.store.clock_s)
+        return value
+
+    def to_write(self, key: bytes, kind: type) -> Value | None:
+        """As `get_to_write`, of a value that must be a `kind`.  Raises WrongType. O(1)."""
+        value = self.get_to_write(key)
+        if value is not None and type(value) is not kind:
+            raise WrongType()
         return value
 
     def look(self, key: bytes) -> Value | None:
@@ -287,6 +298,29 @@ class Keyspace:
             store.changes += 1
             self.idle.touch(key, store.clock_s)
         return value
+
+    def edit(self, key: bytes, kind: type) -> Value:
+        """The `kind` at `key` to be changed in place, an empty one put there if there is none; it is a change.
+
+        Whoever asks for it puts something in: nothing may fail any more.  Raises WrongType. O(1).
+        """
+        value = self.to_write(key, kind)
+        if value is None:
+            value = kind()
+            self.set(key, value)
+        else:
+            self.changed(key)
+        return value
+
+    def changed(self, key: bytes) -> None:
+        """Says that the value at `key` was changed in place. O(1)."""
+        self.store.changes += 1
+
+    def shrunk(self, key: bytes, value: Value) -> None:
+        """Says that `value`, which is at `key`, lost elements; without any left, the key goes. O(1)."""
+        self.changed(key)
+        if not len(value):
+            self.delete(key)
 
     def delete(self, key: bytes) -> bool:
         """Removes `key`; whether it was there. O(1), except for freeing a large value, which is left for later."""

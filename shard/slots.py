@@ -55,6 +55,10 @@ class WideSlot:
         for part in self.parts:
             yield from part
 
+    def containers(self) -> list[dict[bytes, Any]]:
+        """The dicts that it is made of."""
+        return self.parts
+
     def _check(self) -> None:
         """Asserts every invariant. O(n)."""
         assert self.size == sum(map(len, self.parts))
