@@ -61,8 +61,11 @@ class Listener(Protocol):
     def link_latency(self, event: str, duration_ms: int) -> None: ...
 
 
-class Link(asyncio.Protocol):
-    """A stream to shard `index`, made again for as long as it takes."""
+class Link:
+    """A stream to shard `index`, made again for as long as it takes: the protocol of its transport.
+
+    It is no subclass of asyncio.Protocol, because a compiled class with C fields cannot be one.
+    """
 
     def __init__(self, index: int, path: str, listener: Listener, turn_ms: Callable[[], int]) -> None:
         self.index = index
@@ -94,7 +97,7 @@ class Link(asyncio.Protocol):
         """Connects, trying until it succeeds or the link is closed."""
         while not self.closed:
             try:
-                await self.loop.create_unix_connection(lambda: self, self.path)
+                await self.loop.create_unix_connection(lambda: cast(asyncio.Protocol, self), self.path)
                 return
             except OSError:
                 await asyncio.sleep(RECONNECT_S)
@@ -162,17 +165,21 @@ class Link(asyncio.Protocol):
         self.unpacker.feed(data)
         for frame in self.unpacker:
             if type(frame) is list:
-                awaiting = self.awaiting
-                for replies in frame:
-                    run = awaiting.popleft()
-                    number = self.answered
-                    self.answered += 1
-                    if replies is None:
-                        self.late[number] = run
-                    else:
-                        answer(run, replies)
+                self._answers(frame)
             else:
                 self._event(frame)
+
+    def _answers(self, frame: list[Any]) -> None:
+        """Hands the runs that wait their answers, in their order."""
+        awaiting = self.awaiting
+        for replies in frame:
+            run = awaiting.popleft()
+            number = self.answered
+            self.answered += 1
+            if replies is None:
+                self.late[number] = run
+            else:
+                answer(run, replies)
 
     def _event(self, frame: dict[str, Any]) -> None:
         if "late" in frame:
@@ -208,6 +215,9 @@ class Link(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The kernel's buffer is full. `flush` sees when there is too much behind it."""
+
+    def eof_received(self) -> None:
+        """The shard has closed: the connection ends."""
 
     def resume_writing(self) -> None:
         """All that waited is with the kernel."""

@@ -26,7 +26,7 @@ Value = Any
     type_name: str                                      what TYPE answers
     encoding(config: dict[str, Any]) -> str             what OBJECT ENCODING answers
     copy() -> Self                                      a value that shares nothing that can change
-    __len__() -> int                                    its elements; 0 only in the course of a command, but for a stream
+    __len__() -> int                                    its elements; 0 only while a command runs, or a stream's
     containers() -> list[Any]                           the lists, dicts and sets that it is made of, which `free_some`
                                                         takes apart; nothing uses the value afterwards
     to_wire() -> Any                                    what travels to another shard, see UNPACKED in shard/loan.py

@@ -1,8 +1,6 @@
 """A shard's process: its socket, its loop and its clock around the executor and the log.
 
-Rule 1: a turn is: read all frames that have come, run every request, one write to the log (and its fsync if `always`),
-        then one write with the replies. A client that has its +OK finds the write after a crash of the process. Where
-        the log could not be written, no write of that turn is answered +OK.
+Rule 1: what clients ask is done turn by turn, see link.py.
 Rule 2: what takes long is done in slices between turns: loading the log, removing expired keys, freeing large values.
 """
 
@@ -18,7 +16,6 @@ from typing import Any, cast
 import shard.loan  # noqa: F401  The messages there answer to their names.
 from common.config import Config
 from common.errors import RedisError
-from common.frame import CONTROL, packer, unpacker
 from common.log import set_level
 from common.slot import slot_function, slots_of_shard
 from shard.aof import Aof, Fsync, read_layout, write_layout
@@ -28,7 +25,7 @@ from shard.execute import Executor
 from shard.keyspace import Store
 from shard.late import Room
 from shard.layout import Layout, OtherLayout
-from shard.refusal import refuse_writes
+from shard.link import Link
 
 logger = logging.getLogger("shardis")
 
@@ -92,7 +89,7 @@ class Shard:
         os.makedirs(self.config["rundir"], mode=0o700, exist_ok=True)
         if os.path.exists(path):
             os.unlink(path)
-        server = await self.loop.create_unix_server(lambda: Link(self), path)
+        server = await self.loop.create_unix_server(lambda: cast(asyncio.Protocol, Link(self)), path)
         os.chmod(path, 0o600)
         self.check_layout()
         if self.config["appendonly"]:
@@ -189,20 +186,6 @@ class Shard:
 
     # A turn
 
-    def run_frame(self, frame: list[Any], number: int) -> list[Any]:
-        """Runs one request frame and gives the entries of the reply frame. `number` is that of its first run."""
-        executor = self.executor
-        executor.turn(frame[0])
-        replies: list[Any] = []
-        for place in range(1, len(frame), 2):
-            header = frame[place]
-            executor.number = number + len(replies)
-            if header & CONTROL:
-                replies.append(self.room.messages(header, frame[place + 1]))
-            else:
-                replies.append(executor.run(header, frame[place + 1]))
-        return replies
-
     def control(self, message: list[Any], place: int) -> Any:
         """Does what the router asks of this shard itself; `place` is that of the message in its run."""
         executor = self.executor
@@ -223,21 +206,26 @@ class Shard:
         done = self._flush_timed() if self.latency_threshold_ms else self.aof.flush()
         failing = self.aof.last_write_error is not None
         if failing != (self.executor.refusal is not None):
-            self._refuse(misconf(self.aof) if failing else None)
+            self._refuse(self.misconf() if failing else None)
         return done
+
+    def misconf(self) -> RedisError:
+        """What a write is told while the log cannot be written."""
+        error = self.aof.last_write_error
+        return RedisError(f"MISCONF Errors writing to the AOF file: {error.strerror if error else 'unknown'}")
 
     def send_late(self, refused: RedisError | None) -> None:
         """Sends what was answered late in this turn; `refused` is why the log of it could not be written."""
         for link, answers in self.room.take(refused).items():
             link.send({"late": answers})
 
-    def forget(self, link: "Link") -> None:
+    def forget(self, link: Link) -> None:
         """A link is gone, and with it what its router held."""
         self.links.discard(link)
         if self.room.holds.line and not self.stopped.is_set():
             self.room.forget(link)
             self.executor.slow = []  # They name runs of the stream that is gone.
-            self.send_late(None if self.flush() else misconf(self.aof))
+            self.send_late(None if self.flush() else self.misconf())
 
     def _refuse(self, refusal: RedisError | None) -> None:
         """Begins or ends to refuse writes; tells the router, so that no command on several shards is done in part."""
@@ -282,7 +270,7 @@ class Shard:
         return self.active_expiry and not self.expiry_paused and any(db.expiries.count for db in self.store.dbs)
 
     def cycle(self) -> None:
-        """One slice of background work; the next follows at once if there is more."""
+        """One slice of background work; the next follows if there is more, behind the frames that have come meanwhile."""
         self.cycle_running = True
         started = time.perf_counter()
         self.executor.turn(time.time_ns() // 1_000_000)
@@ -294,7 +282,7 @@ class Shard:
         self.store.stats.expire_cycle_cpu_milliseconds += duration_s * 1000
         self.cycle_running = more
         if more:
-            self.loop.call_later(SLICE_S, self.cycle)
+            self.loop.call_soon(self.cycle)
 
     def _expire_some(self, until_s: float) -> bool:
         """Removes due keys until there is none or the time is over; whether it was over."""
@@ -338,70 +326,3 @@ def slow_ns(config: Config) -> int:
     slower_than_us, threshold_ms = config["slowlog-log-slower-than"], config["latency-monitor-threshold"]
     marks = [slower_than_us * 1000] if slower_than_us >= 0 else []
     return min(marks + ([threshold_ms * 1_000_000] if threshold_ms else []), default=-1)
-
-
-def misconf(aof: Aof) -> RedisError:
-    """What a write is told while the log cannot be written."""
-    error = aof.last_write_error
-    return RedisError(f"MISCONF Errors writing to the AOF file: {error.strerror if error else 'unknown'}")
-
-
-class Link(asyncio.Protocol):
-    """A stream of frames from the router, and of replies to it."""
-
-    def __init__(self, shard: Shard) -> None:
-        self.shard = shard
-        self.unpacker = unpacker()
-        self.pack = packer().pack
-        self.transport: asyncio.WriteTransport | None = None
-        self.runs = 0
-        """Runs answered: the number of the next one."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport = cast(asyncio.WriteTransport, transport)
-        # At 0 uvloop writes at once, and not only when the turn is over.
-        transport.set_write_buffer_limits(high=0)
-        shard = self.shard
-        shard.links.add(self)
-        state = "loading" if shard.executor.loading else "ready"
-        hello = {"index": shard.index, "pid": os.getpid(), "state": state, "table": TABLE.to_wire()}
-        self.send({"hello": hello, "refusal": str(shard.executor.refusal or "")})
-
-    def data_received(self, data: bytes) -> None:
-        shard = self.shard
-        unpacker = self.unpacker
-        unpacker.feed(data)
-        frames = []
-        replies: list[Any] = []
-        shard.room.origin = self
-        for frame in unpacker:
-            frames.append(frame)
-            replies += shard.run_frame(frame, self.runs + len(replies))
-        if not replies:
-            return
-        self.runs += len(replies)
-        shard.note_turn()
-        refused = None if shard.flush() else misconf(shard.aof)
-        if refused is not None:
-            refuse_writes(frames, replies, TABLE, refused)
-        if shard.executor.slow:
-            self.send({"slow": shard.executor.slow})
-            shard.executor.slow = []
-        if shard.late_events:
-            self.send({"latency": shard.late_events})
-            shard.late_events = []
-        self.send(replies)
-        shard.send_late(refused)
-
-    def send(self, frame: Any) -> None:
-        """Sends one frame."""
-        if self.transport is not None:
-            self.transport.write(self.pack(frame))
-
-    def close(self) -> None:
-        if self.transport is not None:
-            self.transport.close()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self.transport = None
-        self.shard.forget(self)

@@ -34,6 +34,7 @@ LAYERS = (
     {"shard.late"},
     {"shard.control"},
     {"shard.loan"},
+    {"shard.link"},
     {"shard.server", "shard.__main__"},
 )
 """Inside a shard: each imports only from its own layer and those before it."""
@@ -58,6 +59,7 @@ AT_THE_RIM = {
     "router/session.py": "the design's",
     "router/link.py": "the design's",
     "shard/__main__.py": "the design's",
+    "shard/link.py": "a shard's end of the link, as router/link.py is the router's",
     "shard/server.py": "the design's",
     "shard/aof.py": "the design's",
     "shard/log_syncer.py": "a part of aof.py: the thread that waits for fsync",

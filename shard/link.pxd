@@ -1,0 +1,19 @@
+# The C types of link.py: what a turn passes as C fields.
+
+import cython
+
+from shard.execute cimport Executor
+
+
+cdef class Link:
+    cdef public object shard
+    cdef public Executor executor
+    cdef public object unpacker
+    cdef public object pack
+    cdef public object transport
+    cdef public long long runs
+
+    @cython.locals(executor=Executor, first=cython.longlong, place=Py_ssize_t, header=cython.longlong)
+    cpdef run(self, list frame, list replies)
+
+    cpdef send(self, frame)

@@ -1,0 +1,107 @@
+"""The link to a router: frames in, a turn for what has come, replies out.
+
+Rule 1: a turn is: read all frames that have come, run every request, one write to the log (and its fsync if `always`),
+        then one write with the replies. A client that has its +OK finds the write after a crash of the process. Where
+        the log could not be written, no write of that turn is answered +OK.
+Rule 2: a turn costs much more than a command, and without pipelining there is one for every few commands: nothing is
+        done here per turn that need not be.
+"""
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Any, cast
+
+from common.frame import CONTROL, packer, unpacker
+from shard.refusal import refuse_writes
+
+if TYPE_CHECKING:
+    from shard.server import Shard
+
+
+class Link:
+    """A stream of frames from a router, and of replies to it: the protocol of its transport.
+
+    It is no subclass of asyncio.Protocol, because a compiled class with C fields cannot be one.
+    """
+
+    def __init__(self, shard: "Shard") -> None:
+        self.shard = shard
+        self.executor = shard.executor
+        self.unpacker = unpacker()
+        self.pack = packer().pack
+        self.transport: asyncio.WriteTransport | None = None
+        self.runs = 0
+        """Runs answered: the number of the next one."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport = cast(asyncio.WriteTransport, transport)
+        # At 0 uvloop writes at once, and not only when the turn is over.
+        transport.set_write_buffer_limits(high=0)
+        shard = self.shard
+        shard.links.add(self)
+        state = "loading" if shard.executor.loading else "ready"
+        hello = {"index": shard.index, "pid": os.getpid(), "state": state, "table": shard.executor.table.to_wire()}
+        self.send({"hello": hello, "refusal": str(shard.executor.refusal or "")})
+
+    def data_received(self, data: bytes) -> None:
+        """One turn, Rule 1."""
+        shard = self.shard
+        unpacker = self.unpacker
+        unpacker.feed(data)
+        frames: list[list[Any]] = []
+        replies: list[Any] = []
+        shard.room.origin = self
+        for frame in unpacker:
+            frames.append(frame)
+            self.run(frame, replies)
+        if not replies:
+            return
+        self.runs += len(replies)
+        shard.note_turn()
+        refused = None if shard.flush() else shard.misconf()
+        if refused is not None:
+            refuse_writes(frames, replies, shard.executor.table, refused)
+        if shard.executor.slow:
+            self.send({"slow": shard.executor.slow})
+            shard.executor.slow = []
+        if shard.late_events:
+            self.send({"latency": shard.late_events})
+            shard.late_events = []
+        self.send(replies)
+        shard.send_late(refused)
+
+    def run(self, frame: list[Any], replies: list[Any]) -> None:
+        """Runs one request frame, and adds an entry to the replies of this turn for each of its runs."""
+        executor = self.executor
+        executor.turn(frame[0])
+        first = self.runs
+        for place in range(1, len(frame), 2):
+            header = frame[place]
+            executor.number = first + len(replies)
+            if header & CONTROL:
+                replies.append(self.shard.room.messages(header, frame[place + 1]))
+            else:
+                replies.append(executor.run(header, frame[place + 1]))
+
+    def send(self, frame: Any) -> None:
+        """Sends one frame."""
+        if self.transport is not None:
+            self.transport.write(self.pack(frame))
+
+    def close(self) -> None:
+        if self.transport is not None:
+            self.transport.close()
+
+    def pause_writing(self) -> None:
+        """The kernel's buffer is full: the router does not read now. What it may leave unread is bounded by what it
+        lets be under way."""
+
+    def resume_writing(self) -> None:
+        """The router has read what was with the kernel."""
+
+    def eof_received(self) -> None:
+        """The router is gone: the connection ends."""
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.transport = None
+        self.shard.forget(self)
