@@ -27,6 +27,7 @@ NO_FLAGS = Flag(0)
 
 CONTAINER_COMPLEXITY = "Depends on subcommand."
 HELP_SUMMARY = "Returns helpful text about the different subcommands."
+"""Where the reference says nothing else."""
 
 SHOWN_BYTES_MAX = 128
 """How much of a client's words an error text repeats: Redis's limit."""
@@ -192,14 +193,16 @@ class Family:
         name: str = "",
         arity: int = 0,
         container: bool = False,
+        types: str = "",
         deprecated_since: str = "",
         replaced_by: str = "",
     ) -> Callable[[F], F]:
         """Declares a command: the decorator of its handler, whose first line is the summary.
 
         `name` is for a usage line that does not tell it (see parse_usage), `arity` for one that Redis counts otherwise,
-        `container` for a command that has subcommands and can be called bare too, as COMMAND can. For `keys` see
-        key_specs.py, for `acl` flags.categories; the rest is as in COMMAND INFO and COMMAND DOCS.
+        `container` for a command that has subcommands and can be called bare too, as COMMAND can; `types` for arguments
+        whose names do not tell their types ("increment double"). For `keys` see key_specs.py, for `acl`
+        flags.categories; the rest is as in COMMAND INFO and COMMAND DOCS.
         """
         plan = plan or self.table.plan
 
@@ -222,6 +225,7 @@ class Family:
                 arity=arity,
                 container=container,
                 opaque=self.opaque,
+                types=types,
                 deprecated_since=deprecated_since,
                 replaced_by=replaced_by,
             )
@@ -244,6 +248,7 @@ class Family:
         help_: str = "",
         help_since: str = "",
         help_flags: Flag = LOADING | STALE,
+        help_summary: str = HELP_SUMMARY,
     ) -> None:
         """Declares a container ("CLIENT"), before its subcommands, and its HELP if there is one.
 
@@ -267,7 +272,7 @@ class Family:
         self.table.add(build(stated))
         if help_:
             since = help_since or since
-            declare = self(f"{usage} HELP", help_flags, since=since, complexity="O(1)", summary=HELP_SUMMARY)
+            declare = self(f"{usage} HELP", help_flags, since=since, complexity="O(1)", summary=help_summary)
             lines = help_lines(usage, help_)
             declare(lambda _target: lines)
 

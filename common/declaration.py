@@ -9,8 +9,8 @@ from typing import Any
 from common.command_stats import CommandStats
 from common.errors import RedisError
 from common.flags import MOVABLEKEYS, NO_MANDATORY_KEYS, WRITE, Fan, Flag, Plan, categories
-from common.key_specs import KeySpec, is_plain_range, key_specs, legacy_range
-from common.usage import Argument, Usage, parse_usage
+from common.key_specs import KeySpec, is_plain_range, key_specs, legacy_range, option_widths
+from common.usage import Argument, Usage, parse_usage, with_kinds
 
 Handler = Callable[..., Any]
 
@@ -40,6 +40,7 @@ class Declaration:
     arity: int = 0
     container: bool = False
     opaque: bool = False
+    types: str = ""
     deprecated_since: str = ""
     replaced_by: str = ""
     history: list[list[str]] = field(default_factory=list)
@@ -129,6 +130,28 @@ class Command(CommandStats):
         named = (word for option, word in pairwise(argv) if option.upper() in tokens)
         return [int(word) for word in named if word.isdigit() and len(word) < DB_DIGITS_MAX]
 
+    def patterns_of(self, argv: list[bytes]) -> list[tuple[str, bytes]]:
+        """The options by which a call reaches keys that no key spec finds, and the pattern of each (SORT ... BY p)."""
+        if all(spec.finds for spec in self.key_specs):
+            return []
+        widths = option_widths(self.usage.arguments)
+        tokens = {argument.token.encode() for argument in self.usage.arguments if argument.kind == "pattern"}
+        found = []
+        index = self.key_specs[0].begin + 1
+        while index < len(argv) - 1:
+            word = argv[index].upper()
+            if word in tokens:
+                found.append((word.decode(), argv[index + 1]))
+            index += 1 + widths.get(word, 0)
+        return found
+
+    def may_block(self, argv: list[bytes]) -> bool:
+        """Whether a call may wait for a key: where the usage line has an optional BLOCK, only with that word."""
+        if not self.flags & Flag.BLOCKING:
+            return False
+        asked = any(argument.token == "BLOCK" for argument in self.usage.arguments)
+        return not asked or any(word.upper() == b"BLOCK" for word in argv)
+
     def found_keys(self, argv: list[bytes]) -> list[tuple[KeySpec, list[int]]]:
         """As `keys_of`, for each key spec that finds any."""
         found = []
@@ -147,7 +170,8 @@ class Command(CommandStats):
 
 def build(stated: Declaration, handler: Handler | None = None) -> Command:
     """The command that a declaration means.  Raises ValueError if it can't be right."""
-    usage = parse_usage(stated.usage, stated.name)
+    words = stated.types.split()
+    usage = with_kinds(parse_usage(stated.usage, stated.name), dict(zip(words[::2], words[1::2], strict=True)))
     flags = Flag(stated.flags)
     specs = key_specs(usage, stated.keys, bool(flags & WRITE))
     first_key, last_key, step, movable = legacy_range(specs)

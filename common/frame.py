@@ -4,8 +4,8 @@ request frame   [now_ms, header, run, header, run, ...]. A run is the commands t
                 go to this shard, each a list of bytes; its header says for all of them what few bits can say.
 reply frame     a list: an entry per run, in the order of the runs: bytes (JOINED), a list with an entry per command,
                 or None where the answer comes late. Or a dict: {"hello": ...}, {"state": ...}, {"late": {n: reply}},
-                {"slow": [...]}, {"refusal": what writes are told, or ""}; `n` is the number of the run in the stream,
-                from 0.
+                {"slow": [...]}, {"refusal": what writes are told, or ""}, {"blocked": [[n, deadline in ms or 0], ...]}:
+                these wait for a key; `n` is the number of the run in the stream, from 0.
 
 A run is what is numbered and answered, so that a pipeline of a hundred commands costs one entry and not a hundred.
 """

@@ -121,7 +121,7 @@ class _Specs:
         self.usage = usage
         self.index = len(usage.words)
         self.exact = True
-        self.options = _options(usage.arguments)
+        self.options = option_widths(usage.arguments)
         self.writes_elsewhere = any(
             argument.name in DESTINATIONS and argument.kind == "key" for argument in usage.arguments
         )
@@ -201,7 +201,7 @@ class _Specs:
         return ["RO", "access"] if self.writes_elsewhere else ["RW", "update"]
 
 
-def _options(arguments: list[Argument]) -> dict[bytes, int]:
+def option_widths(arguments: list[Argument]) -> dict[bytes, int]:
     """The options that take values, and how many words each takes."""
     options: dict[bytes, int] = {}
     for argument in arguments:

@@ -100,15 +100,27 @@ def shortest_text(number: float) -> bytes:
     """
     if number != number or number in (INFINITY, -INFINITY):
         return b"nan" if number != number else b"inf" if number > 0 else b"-inf"
-    sign, text = (b"-", repr(number)[1:]) if repr(number)[0] == "-" else (b"", repr(number))
+    text = repr(number)
+    if _is_placed(text, abs(number)):
+        return text.encode()
+    sign, text = (b"-", text[1:]) if text[0] == "-" else (b"", text)
     mantissa, _, power = text.partition("e")
     whole, _, fraction = mantissa.partition(".")
     all_digits = (whole + fraction).lstrip("0")
     digits = all_digits.rstrip("0")
     if not digits:
-        return b"0"
+        return sign + b"0"
     exponent = int(power or 0) - len(fraction) + len(all_digits) - len(digits)
     return sign + _placed(digits, exponent).encode()
+
+
+def _is_placed(text: str, size: float) -> bool:
+    """Whether Python's text is the reference's too, as most are: of a number with a fraction, whose digits are few or
+    begin near the point.
+    """
+    return (
+        0.001 <= size < 10_000 or 1e-4 <= size < 1e15 and len(text) - text.index(".") <= ZEROS_MAX
+    ) and not text.endswith(".0")
 
 
 def _placed(digits: str, exponent: int) -> str:

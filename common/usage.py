@@ -255,6 +255,22 @@ def _word(word: str) -> Argument:
     return Argument(word, kind_of(word))
 
 
+def with_kinds(usage: Usage, kinds: dict[str, str]) -> Usage:
+    """The same with other types for the arguments named.  Raises ValueError if there is no such argument."""
+    for name, kind in kinds.items():
+        changed = [_with_kind(argument, name, kind) for argument in usage.arguments]
+        if changed == usage.arguments:
+            raise ValueError(f"{usage.name!r} has no argument {name!r} of another type than {kind}")
+        usage = Usage(usage.words, changed)
+    return usage
+
+
+def _with_kind(argument: Argument, name: str, kind: str) -> Argument:
+    if argument.arguments:
+        return replace(argument, arguments=[_with_kind(part, name, kind) for part in argument.arguments])
+    return replace(argument, kind=kind) if argument.name == name else argument
+
+
 def kind_of(name: str) -> str:
     """The type of a value, by its name."""
     if name in KEY_NAMES:

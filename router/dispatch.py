@@ -14,10 +14,12 @@ from common.errors import Loading, RedisError
 from common.frame import CONTROL
 from common.resp import encode, error_reply
 from router.batch import Batch, Later
+from router.blocking import Blocking
 from router.borrow import Borrow
 from router.link import LinkState
 from router.merge import MERGES, Merge
 from router.plan import InOrder, cut
+from router.reach import check_reach
 from router.slowlog import Call, Part
 
 if TYPE_CHECKING:
@@ -72,6 +74,8 @@ def dispatch(session: "Session", batch: Batch, argv: list[bytes]) -> bool:
         session.last_command = command.name
         if router.pause.stops(command, session):
             return False
+        if command.may_block(argv):
+            return _blocking(session, batch, command, argv)
         PLANS[command.plan](session, batch, command, argv)
     except RedisError as error:
         _refuse(session, batch, argv, error)
@@ -80,6 +84,15 @@ def dispatch(session: "Session", batch: Batch, argv: list[bytes]) -> bool:
     except Exception:
         logger.exception("internal error in %s", session.last_command)
         _refuse(session, batch, argv, RedisError("ERR internal error"))
+    return True
+
+
+def _blocking(session: "Session", batch: Batch, command: Command, argv: list[bytes]) -> bool:
+    """Adds a call that may block, which must be alone in its batch."""
+    if batch.steps:
+        return False
+    PLANS[command.plan](session, batch, command, argv)
+    session.blocking = Blocking(batch)
     return True
 
 
@@ -173,8 +186,10 @@ def _one(session: "Session", batch: Batch, command: Command, argv: list[bytes]) 
 
 
 def _borrow(session: "Session", batch: Batch, command: Command, argv: list[bytes]) -> None:
-    shard_of = session.router.shard_of
-    shards = list(dict.fromkeys(shard_of(argv[index]) for index in keys_or_none(command, argv)))
+    owners = session.router.owners
+    shards = list(dict.fromkeys(owners.of(argv[index]) for index in keys_or_none(command, argv)))
+    if owners.shards > 1:
+        check_reach(command, argv, shards, owners.hash_tags)
     if len(shards) > 1:
         check_shards(session, command, shards)
         Borrow(session, batch, command, argv)
@@ -208,11 +223,14 @@ PLANS = {Plan.ROUTER: _router, Plan.ONE: _one, Plan.SPLIT: _split, Plan.EVERY: _
 
 
 def keys_or_none(command: Command, argv: list[bytes]) -> list[int]:
-    """The places of the keys; none where the call is wrong, which any shard can tell the client."""
+    """The places of the keys; at most the first one where the call is wrong, which any shard can tell the client.
+
+    Or where it only looks so: PFMERGE with a destination and no source is right, though COMMAND GETKEYS finds no keys.
+    """
     try:
         return command.keys_of(argv)
     except RedisError:
-        return []
+        return [command.first_key] if 0 < command.first_key < len(argv) else []
 
 
 def check_shards(session: "Session", command: Command, shards: list[int] | None = None) -> None:

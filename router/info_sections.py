@@ -132,6 +132,7 @@ def clients(facts: Facts) -> Fields:
     sessions = list(router.sessions.values())
     pause = router.pause
     left_ms = max(0, pause.until_ms - router.now_ms()) if pause.active else 0
+    blocked = [one.blocking for one in sessions if one.blocking is not None and one.blocking.number >= 0]
     actions = "none" if not pause.active else "all" if pause.all_commands else "write"
     return {
         "connected_clients": len(sessions),
@@ -139,14 +140,14 @@ def clients(facts: Facts) -> Fields:
         "maxclients": router.config["maxclients"],
         "client_recent_max_input_buffer": max((one.requests.query_size_bytes for one in sessions), default=0),
         "client_recent_max_output_buffer": max(map(client_field("omem"), sessions), default=0),
-        "blocked_clients": sum(one.unblock is not None for one in sessions),
+        "blocked_clients": len(blocked),
         "tracking_clients": 0,
         "pubsub_clients": 0,
         "watching_clients": 0,
-        "clients_in_timeout_table": 0,
+        "clients_in_timeout_table": sum(one.until_ms > 0 for one in blocked),
         "total_watched_keys": 0,
-        "total_blocking_keys": 0,
-        "total_blocking_keys_on_nokey": 0,
+        "total_blocking_keys": sum(answer["blocking_keys"] for answer in facts.shards.values()),
+        "total_blocking_keys_on_nokey": sum(answer["lasting_keys"] for answer in facts.shards.values()),
         "paused_reason": "client_pause" if pause.active else "none",
         "paused_actions": actions,
         "paused_timeout_milliseconds": left_ms,

@@ -59,6 +59,7 @@ class Listener(Protocol):
     def link_congested(self, link: "Link", congested: bool) -> None: ...
     def link_slow(self, session: Any, request: list[Any], duration_us: int) -> None: ...
     def link_latency(self, event: str, duration_ms: int) -> None: ...
+    def link_blocked(self, session: Any, number: int, until_ms: int) -> None: ...
 
 
 class Link:
@@ -151,6 +152,13 @@ class Link:
         self.congested = True
         self.listener.link_congested(self, True)
 
+    def number_of(self, run: Run) -> int:
+        """The number of a run that is not answered. O(runs under way)."""
+        for number, late in self.late.items():
+            if late is run:
+                return number
+        return self.answered + self.awaiting.index(run)
+
     def down(self) -> RedisError:
         """What a command for this shard is told while it is down."""
         return RedisError(f"SHARDDOWN shard {self.index} is down, it is being restarted")
@@ -190,6 +198,9 @@ class Link:
                 run = self.late.get(number) or self.awaiting[number - self.answered]
                 if not isinstance(run, Message):
                     self.listener.link_slow(run.batch.session, run.requests[place], duration_us)
+        for number, until_ms in frame.get("blocked", ()):
+            run = self.late.get(number) or self.awaiting[number - self.answered]
+            self.listener.link_blocked(run.batch.session, number, until_ms)
         for event, duration_ms in frame.get("latency", ()):
             self.listener.link_latency(event, duration_ms)
         if "refusal" in frame:

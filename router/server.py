@@ -24,6 +24,7 @@ from common.log import set_level
 from common.slot import Owners
 from router.admission import refusal
 from router.batch import Route
+from router.blocking import GONE
 from router.commands.table import TABLE
 from router.latency import LatencyMonitor
 from router.link import Link, LinkState
@@ -167,6 +168,10 @@ class Router:
         else:
             self.note_slow(session, request, duration_us)
 
+    def link_blocked(self, session: Session, number: int, until_ms: int) -> None:
+        if session.blocking is not None:
+            session.blocking.waits(number, until_ms)
+
     def link_latency(self, event: str, duration_ms: int) -> None:
         self.latency.add(event, self.now_ms() // 1000, duration_ms)
 
@@ -218,7 +223,8 @@ class Router:
             self._sample()
 
     def session_lost(self, session: Session) -> None:
-        self.sessions.pop(session.id, None)
+        if self.sessions.pop(session.id, None) is session and session.blocking is not None:
+            session.blocking.end(GONE)
         self.stats.gather(session)
         self.pause.forget(session)
 
@@ -308,7 +314,7 @@ class Router:
         self._idle_timer = self.loop.call_later(IDLE_CHECK_S, self._end_idle_clients) if timeout_ms else None
         now_ms = self.now_ms()
         for session in list(self.sessions.values()) if timeout_ms else ():
-            if now_ms - session.active_ms > timeout_ms and not session.batches and session.unblock is None:
+            if now_ms - session.active_ms > timeout_ms and not session.batches:
                 session.kill()
 
     def rewrite_config(self) -> None:
@@ -401,12 +407,14 @@ class Router:
 def _is_owed(session: Session) -> bool:
     """Whether a client has replies to come, or not all of those that were sent."""
     transport = session.transport
-    return bool(session.batches) or (transport is not None and transport.get_write_buffer_size() > 0)
+    waits = session.blocking is not None and session.blocking.number >= 0
+    return (bool(session.batches) and not waits) or (transport is not None and transport.get_write_buffer_size() > 0)
 
 
 def _one_key(command: Command) -> bool:
-    """Whether every call within `shortest` and `longest` has exactly the one key argv[1]."""
-    return command.plan is Plan.ONE and command.last_key == 1 and not command.subcommands
+    """Whether every call within `shortest` and `longest` has exactly the one key argv[1], and is answered at once."""
+    blocking = bool(command.flags & Flag.BLOCKING)
+    return command.plan is Plan.ONE and command.last_key == 1 and not command.subcommands and not blocking
 
 
 def machine() -> dict[str, Any]:

@@ -39,7 +39,7 @@ cdef class Session:
     cdef public object library_name
     cdef public object library_version
     cdef public bint follows_redirects
-    cdef public object unblock
+    cdef public object blocking
     cdef public object replies
     cdef public int db
     cdef public int protocol

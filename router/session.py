@@ -10,7 +10,6 @@ Rule 3: the usual command of a session in its usual state costs one look-up, one
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
 from enum import Enum
 from time import time_ns
 from typing import TYPE_CHECKING, Any, cast
@@ -20,6 +19,7 @@ from common.errors import ProtocolError, RedisError
 from common.frame import DB_SHIFT, NO_TOUCH, RESP3
 from common.requests import QueryTooLong, Requests
 from router.batch import Batch, Muted
+from router.blocking import GONE, Blocking
 from router.dispatch import dispatch
 
 if TYPE_CHECKING:
@@ -101,8 +101,8 @@ class Session:
         self.library_version = b""
         self.follows_redirects = False
         """Whether the client said so (CLIENT CAPA)."""
-        self.unblock: Callable[[RedisError | None], bool] | None = None
-        """Ends what the client is blocked in, as at its timeout or with an error; None while it is not blocked."""
+        self.blocking: Blocking | None = None
+        """The call under way that may block; nothing else is begun meanwhile."""
         self.replies = Replies.ON
         self.reset()
 
@@ -137,7 +137,13 @@ class Session:
         self.reads += 1
         self.active_ms = time_ns() // 1_000_000
         commands = self._complete(data)
-        if self.backlog or self.stalled or not router.known or len(commands) > self.window - self.begun:
+        if (
+            self.backlog
+            or self.stalled
+            or self.blocking is not None
+            or not router.known
+            or len(commands) > self.window - self.begun
+        ):
             self.backlog.extend(commands)
         elif commands:
             self.begin(commands)
@@ -150,6 +156,8 @@ class Session:
 
     def _complete(self, data: bytes) -> list[list[bytes]]:
         """The commands that `data` completes; what is wrong with it is kept until they are answered."""
+        if self.fault is not None:
+            return []
         try:
             return self.requests.feed(data)
         except (ProtocolError, QueryTooLong) as fault:
@@ -161,17 +169,26 @@ class Session:
         if self.beginning:
             return
         backlog = self.backlog
-        while not (self.writing_paused or self.held or self.closing or self.stalled) and self.router.known:
+        while self._may_begin():
             if not backlog and self.requests.stopped:
                 backlog.extend(self._complete(b""))
             room = min(self.window - self.begun, len(backlog))
             if room <= 0:
                 break
             self.begin([backlog.popleft() for _ in range(room)])
+        if self.blocking is not None:
+            # It is read as long as it may be, so that its end is seen.
+            self._read(self.bytes_in < self.blocking.bytes_in_max)
+            return
         if self.fault is not None and not backlog and not self.closing:
             self._end(self.fault)
         # Who is closing is not read either: behind a fault the bytes would pile up in the parser.
         self._read(not (backlog or self.writing_paused or self.stalled or self.closing))
+
+    def _may_begin(self) -> bool:
+        """Whether the next command may be begun, as far as this is known before one looks at it."""
+        waits = self.writing_paused or self.held or self.closing or self.stalled or self.blocking is not None
+        return not waits and self.router.known
 
     def begin(self, commands: list[list[bytes]]) -> None:
         """Begins these commands, in one turn: see Batch. Those that cannot be begun yet go back to the backlog."""
@@ -187,6 +204,9 @@ class Session:
                 self.backlog.extendleft(reversed(commands[place:]))
                 break
             place += 1
+            if self.blocking is not None and place < count:
+                self.backlog.extendleft(reversed(commands[place:]))
+                break
         if not place:
             return
         batch.size = place
@@ -200,6 +220,8 @@ class Session:
                 self.completed()
         finally:
             self.beginning = False
+        if self.ended and self.blocking is not None:
+            self.blocking.end(GONE)
         if router.congested and not router.congested.isdisjoint([run.shard for run in batch.runs]):
             self.stalled = True
             self._read(False)
@@ -261,9 +283,12 @@ class Session:
                 self.window = min(WINDOW_COMMANDS_MAX, 2 * self.window, window)
             self.write(replies)
             done.release()
+        if self.blocking is not None and not batches:
+            self.blocking.over()
+            self.blocking = None
         if not batches and (self.closing or (self.ended and not self.backlog)):
             self.close()
-        elif self.backlog or self.reading_paused:
+        elif self.backlog or self.reading_paused or self.fault is not None:
             self.pump()
 
     def write(self, data: bytes) -> None:
@@ -327,6 +352,8 @@ class Session:
     def eof_received(self) -> bool:
         """A client that has sent all and still reads gets its replies first (`printf ... | nc`)."""
         self.ended = True
+        if self.blocking is not None:
+            self.blocking.end(GONE)
         return bool(self.batches or self.backlog)
 
     def pause_writing(self) -> None:

@@ -52,6 +52,8 @@ def info(shard: "Shard") -> dict[str, Any]:
         "dbs": {db.index: db.info() for db in store.dbs if db.size},
         "commands": {name: counted.to_wire() for name, counted in executor.command_stats().items()},
         "garbage": len(store.garbage),
+        "blocking_keys": sum(len(db.waiting) for db in store.dbs),
+        "lasting_keys": sum(bool(queue.lasting) for db in store.dbs for queue in db.waiting.values()),
         "aof": shard.aof.info(),
     }
 
@@ -60,6 +62,12 @@ def info(shard: "Shard") -> dict[str, Any]:
 def config(shard: "Shard", values: dict[str, Any]) -> None:
     """Takes over directives that CONFIG SET changed."""
     shard.configure(values)
+
+
+@control
+def unblock(shard: "Shard", number: int, reason: str | None) -> bool:
+    """Ends the blocked call that is run `number` of this link, if it still waits; whether it did. See Waiters.end."""
+    return shard.room.waiters.end((shard.room.origin, number), reason)
 
 
 @control

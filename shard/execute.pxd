@@ -28,6 +28,8 @@ cdef class Executor:
     cdef public long long number
     cdef public long long internal_errors
     cdef public object detour
+    cdef public object park
+    cdef public object wake
     cdef public bint loading
     cdef public object refusal
     cdef public dict errors
@@ -45,4 +47,5 @@ cdef class Executor:
     @cython.locals(entry=Entry, store=Store)
     cpdef replay(self, int db, list argv)
 
+    cpdef Entry entry_of(self, list argv)
     cpdef Entry _unusual(self, list argv)

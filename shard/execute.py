@@ -5,6 +5,8 @@ Rule 1: a RedisError becomes a reply here and nowhere else. Any other exception 
 Rule 2: what a command did is in the log before its reply leaves: `run` hands the effects to `log`; whoever calls it
         flushes the log and then sends what it returned.
 Rule 3: this file knows no client and no socket, and reads no clock but the one it is given.
+Rule 4: a call that finds nothing and would wait (see blocking.py) is handed to `park`, if it is alone in its run. After
+        each command `wake` serves whoever waited for what it did.
 """
 
 import logging
@@ -16,6 +18,7 @@ from common.command_stats import CommandStats, count_kind
 from common.errors import Loading, RedisError
 from common.frame import DB_SHIFT, JOINED, NO_TOUCH, RESP3, VALUES
 from common.resp import ENCODERS, HEADS, HEADS_COUNT, INTEGERS, INTEGERS_COUNT, LINE_END, OK, encode, error_reply
+from shard.blocking import Blocked
 from shard.keyspace import Store
 
 logger = logging.getLogger("shardis")
@@ -26,6 +29,8 @@ INTERNAL_ERROR = "ERR internal error"
 
 Log = Callable[[int, list[bytes]], None]
 LogGroup = Callable[[list[tuple[int, list[bytes]]]], None]
+Park = Callable[[Blocked, int, list[list[bytes]]], list[Any] | None]
+"""Keeps a call that would wait, by the header and the requests of its run; what `run` gives for the run."""
 
 
 class Entry:
@@ -71,6 +76,10 @@ class Executor:
         """Error replies, by their first word; those of parts are the router's to count."""
         self.detour: Callable[[int, list[list[bytes]]], bytes | list[Any] | None] | None = None
         """What runs in the place of `run` while keys are held: commands that touch them have to wait."""
+        self.park: Park | None = None
+        """None where nothing may wait."""
+        self.wake: Callable[[], None] | None = None
+        """Serves who waits for what is in `store.ready`; None where that comes later."""
         self.loading = False
         self.refusal: RedisError | None = None
         self.state(loading=False, refusal=None)
@@ -90,7 +99,7 @@ class Executor:
     def run(self, header: int, requests: list[list[bytes]]) -> bytes | list[Any] | None:
         """The replies of a run, one a request: encoded, joined into one, or as values, as its header asks.
 
-        None if a command of it has to wait for a held key: then the run is answered late.
+        None if a command of it has to wait, for a held key or because it blocks: then the run is answered late.
         """
         if self.detour is not None:
             return self.detour(header, requests)
@@ -144,6 +153,11 @@ class Executor:
                 replies.append(OK_LINE)
             elif type(reply) is int:
                 replies.append(INTEGERS[reply] if 0 <= reply < INTEGERS_COUNT else b":%d\r\n" % reply)
+            elif type(reply) is Blocked:
+                if self.park is not None and len(requests) == 1:
+                    reply.spent_ns = clock_ns() - started
+                    return self.park(reply, header, requests)
+                replies.append(encode(reply.nothing, protocol))
             else:
                 try:
                     replies.append(ENCODERS[type(reply)](reply, protocol))
@@ -157,6 +171,9 @@ class Executor:
                 entry.histogram[duration.bit_length()] += 1
                 if duration >= slow_ns >= 0:
                     self.slow.append((self.number, place, duration // 1000))
+            if store.ready and self.wake is not None:
+                self.wake()
+                started = clock_ns()
         return b"".join(replies) if joined else replies
 
     def _unusual(self, argv: list[bytes]) -> Entry:
@@ -185,6 +202,18 @@ class Executor:
             entry.stats.failed_calls += 1
         count_kind(self.errors, text)
 
+    def entry_of(self, argv: list[bytes]) -> Entry:
+        """What is counted for a call that is right."""
+        return self.known.get(argv[0]) or self.entries[self.table.find(argv).name]
+
+    def count_unserved(self, blocked: Blocked, argv: list[bytes], error: RedisError | None) -> None:
+        """Counts a call that would wait or waited, and was not served: its time ran out, or `error` is why."""
+        entry = self.entry_of(argv)
+        entry.histogram[blocked.spent_ns.bit_length()] += 1
+        entry.nanoseconds += blocked.spent_ns
+        if error is not None:
+            self._count_error(entry, str(error))
+
     def _log_effects(self, db: int, argv: list[bytes]) -> None:
         """Hands what the command did to the log: what expired first, then its own effects or the request as it came."""
         store = self.store
@@ -209,12 +238,12 @@ class Executor:
         """Hands a DEL to the log for every key that was found expired."""
         store = self.store
         for db, key in store.expired:
-            self.log(db, [b"DEL", key])
+            self.log(db, [b"DEL", key] if isinstance(key, bytes) else key)
         store.expired.clear()
 
     def replay(self, db: int, argv: list[bytes]) -> None:
         """Does again what the log says.  Raises RedisError if it cannot be done: then the log is not ours."""
-        entry = self.known.get(argv[0]) or self.entries[self.table.find(argv).name]
+        entry = self.entry_of(argv)
         store = self.store
         try:
             entry.handler(store.dbs[db], *argv[entry.words :])

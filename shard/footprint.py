@@ -5,7 +5,9 @@ and the others are taken to be of the same size.
 """
 
 import sys
+from array import array
 from itertools import islice
+from types import GetSetDescriptorType, MemberDescriptorType
 from typing import Any
 
 from common.slot import SLOTS
@@ -21,7 +23,8 @@ EXPIRY_BYTES = 168
 DEPTH_MAX = 8
 """Levels of containers: no value has more, and a cycle must end."""
 
-ATOMS = (bytes, bytearray, str, int, float, bool, type(None))
+FIELDS = (MemberDescriptorType, GetSetDescriptorType)
+ATOMS = (bytes, bytearray, array, str, int, float, bool, type(None))
 
 
 def key_size_bytes(db: Keyspace, key: bytes, value: Value, samples: int) -> int:
@@ -54,15 +57,11 @@ def _sampled(elements: Any, samples: int, depth: int) -> int:
 
 
 def _attributes(value: Any) -> list[Any]:
-    """What an object of ours holds."""
-    names = [name for kind in type(value).__mro__ for name in _slots_of(kind)]
+    """What an object of ours holds: plain Python's slots, or the fields of a compiled class."""
+    descriptors = [item for kind in type(value).__mro__ for item in vars(kind).items()]
+    names = [name for name, descriptor in descriptors if isinstance(descriptor, FIELDS) and not name.startswith("__")]
     held = [getattr(value, name) for name in names if hasattr(value, name)]
     return held + list(getattr(value, "__dict__", {}).values())
-
-
-def _slots_of(kind: type) -> tuple[str, ...]:
-    slots = kind.__dict__.get("__slots__", ())
-    return (slots,) if isinstance(slots, str) else tuple(slots)
 
 
 def db_overhead_bytes(db: Keyspace) -> tuple[int, int]:

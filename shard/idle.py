@@ -1,4 +1,5 @@
-"""When keys were last used, in 8 to 16 bytes a key: OBJECT IDLETIME, and later the choice of whom to evict.
+"""When keys were last used, in 8 to 16 bytes a key: OBJECT IDLETIME, and later the choice of whom to evict. Or how
+often they are used, see frequency.py.
 
 A time for every key in a dict would cost as much as half the key again. Here a db has arrays of 32-bit clocks, in
 seconds, indexed by the key's hash, with at least twice as many clocks as keys. Two keys that share a clock both read as
@@ -50,8 +51,8 @@ class IdleClocks:
         self.room = size // 4 * (PARTS + self._doubled)
         self._doubled %= PARTS
 
-    def last_used_s(self, key: bytes) -> int:
-        """When `key` was last used, or a key that shares its clock, in seconds since 1970. O(1)."""
+    def clock(self, key: bytes) -> int:
+        """What the clock of `key` says: when it was last used, or a key that shares it, in seconds since 1970. O(1)."""
         number = hash(key)
         clocks = self.parts[number & (PARTS - 1)]
         return clocks[(number >> PART_BITS) & (len(clocks) - 1)]

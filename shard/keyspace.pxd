@@ -3,16 +3,7 @@
 cimport cython
 from shard.expiry cimport Expiries
 from shard.idle cimport IdleClocks
-
-
-cdef class Stats:
-    cdef public long long keyspace_hits
-    cdef public long long keyspace_misses
-    cdef public long long expired_keys
-    cdef public long long expired_time_cap_reached_count
-    cdef public double expire_cycle_cpu_milliseconds
-
-    cpdef reset(self)
+from shard.stats cimport Stats
 
 
 cdef class Store:
@@ -23,6 +14,7 @@ cdef class Store:
     cdef public long long now_ms
     cdef public long long clock_s
     cdef public bint touching
+    cdef public bint counts_uses
     cdef public bint expiring
     cdef public long long changes
     cdef public long long changes_total
@@ -32,6 +24,7 @@ cdef class Store:
     cdef public list garbage
     cdef public Stats stats
     cdef public dict blocked
+    cdef public dict ready
     cdef public list dbs
 
 
@@ -42,9 +35,11 @@ cdef class Keyspace:
     cdef public list slots
     cdef public Py_ssize_t size
     cdef public Expiries expiries
+    cdef public Expiries volatile
     cdef public IdleClocks idle
+    cdef public dict waiting
 
-    @cython.locals(store=Store, number=cython.int)
+    @cython.locals(store=Store, number=cython.int, hashed=cython.Py_ssize_t)
     cpdef set(self, bytes key, value, bint keep_ttl=*, long long expire_at_ms=*)
     cpdef bytearray edit_string(self, bytes key)
     @cython.locals(slot=cython.int)
@@ -53,17 +48,21 @@ cdef class Keyspace:
     cpdef expiry_ms(self, bytes key)
     cpdef look(self, bytes key)
     cpdef bint exists(self, bytes key) except -1
+    cpdef _touch(self, bytes key)
     cpdef get_to_write(self, bytes key)
     cpdef to_write(self, bytes key, kind)
     cpdef edit(self, bytes key, kind)
     cpdef changed(self, bytes key)
     cpdef shrunk(self, bytes key, value)
     cpdef get_string(self, bytes key)
-    @cython.locals(store=Store, slot=cython.int)
+    @cython.locals(store=Store, slot=cython.int, hashed=cython.Py_ssize_t)
     cpdef get(self, bytes key, kind=*)
     @cython.locals(slot=cython.int)
     cpdef peek(self, bytes key)
     cpdef peek_string(self, bytes key)
     @cython.locals(at_ms=cython.longlong)
     cpdef bint _expired(self, bytes key, int slot) except -1
+    @cython.locals(at_ms=cython.longlong)
+    cpdef bint _gone(self, bytes key, int slot) except -1
+    cpdef retime(self, bytes key, value)
     cpdef _remove_expired(self, bytes key, int slot)

@@ -1,7 +1,7 @@
 """The keyspace: what a command's handler sees of the data, and the bookkeeping of every change.
 
-Rule 1: a handler changes values only through here. Type check, count of changes, expiry, the log's effects, and later
-        watchers, waiters, events and pre-images are done in this file, once.
+Rule 1: a handler changes values only through here. Type check, count of changes, expiry, the log's effects, waking
+        who waits, and later watchers, events and pre-images are done in this file, once.
 Rule 2: the slot is the unit. A db is an array of 16384 dicts, made when first used: one big dict stalls for 110 ms when
         it grows past 2.8 M keys and for a second past 5.6 M; slot dicts never do and cost no more memory.
 Rule 3: time and chance are arguments: `store.now_ms` comes with every batch, nobody here reads a clock.
@@ -10,15 +10,22 @@ Rule 3: time and chance are arguments: `store.now_ms` comes with every batch, no
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, compress, islice
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from common.errors import WrongType
 from common.numbers import INTEGER_MAX
 from common.slot import SLOTS
 from common.slot import slot_of as slot_of_tagged
+from shard import fields, frequency
 from shard.expiry import TICK_SHIFT, Expiries
+from shard.garbage import CHEAP_TO_FREE
 from shard.idle import IdleClocks
 from shard.slots import EMPTY, SLOT_KEYS_MAX, Slot, WideSlot
+from shard.stats import Stats
+from shard.values.hash import Hash
+
+if TYPE_CHECKING:
+    from shard.waiters import Queue
 
 Value = Any
 """bytes, or bytearray once edited in place; other types are classes of their own in shard/values/, with
@@ -27,8 +34,8 @@ Value = Any
     encoding(config: dict[str, Any]) -> str             what OBJECT ENCODING answers
     copy() -> Self                                      a value that shares nothing that can change
     __len__() -> int                                    its elements; 0 only while a command runs, or a stream's
-    containers() -> list[Any]                           the lists, dicts and sets that it is made of, which `free_some`
-                                                        takes apart; nothing uses the value afterwards
+    containers() -> list[Any]                           the lists, dicts and sets that it is made of, see
+                                                        garbage.py; nothing uses the value afterwards
     to_wire() -> Any                                    what travels to another shard, see UNPACKED in shard/loan.py
     commands(key: bytes) -> Iterator[list[bytes]]       commands that make it anew where there is no such key
 """
@@ -44,43 +51,8 @@ def type_name(value: Value) -> str:
     return "string" if isinstance(value, STRING_TYPES) else value.type_name
 
 
-FREED_MAX = 64
-"""How many values, or empty slots, `Store.free_some` frees at once: some tens of microseconds' worth."""
 TTL_SAMPLE_KEYS = 16
 """From how many keys `Keyspace.info` reckons the average time to live."""
-
-
-class Stats:
-    """Counters of one shard, by the names that INFO gives them."""
-
-    __slots__ = (
-        "keyspace_hits",
-        "keyspace_misses",
-        "expired_keys",
-        "expired_time_cap_reached_count",
-        "expire_cycle_cpu_milliseconds",
-    )
-
-    def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        """Forgets all counts (CONFIG RESETSTAT)."""
-        self.keyspace_hits = 0
-        self.keyspace_misses = 0
-        self.expired_keys = 0
-        self.expired_time_cap_reached_count = 0
-        self.expire_cycle_cpu_milliseconds = 0.0
-
-    def as_dict(self) -> dict[str, int | float]:
-        """By name."""
-        return {
-            "keyspace_hits": self.keyspace_hits,
-            "keyspace_misses": self.keyspace_misses,
-            "expired_keys": self.expired_keys,
-            "expired_time_cap_reached_count": self.expired_time_cap_reached_count,
-            "expire_cycle_cpu_milliseconds": self.expire_cycle_cpu_milliseconds,
-        }
 
 
 class Store:
@@ -104,6 +76,8 @@ class Store:
         """`now_ms` in seconds, for the idle clocks."""
         self.touching = True
         """Whether reads leave a trace in the idle clocks (CLIENT NO-TOUCH)."""
+        self.counts_uses = False
+        """Whether `maxmemory-policy` goes by how often keys are used: then their clocks count that."""
         self.expiring = True
         """Whether keys whose time has come are removed; a replay only does what the log says."""
         self.changes = 0
@@ -111,15 +85,19 @@ class Store:
         self.changes_total = 0
         self.effects: list[tuple[int, list[bytes]]] = []
         """What the command that runs wants logged, in order, each with its db."""
-        self.expired: list[tuple[int, bytes]] = []
-        """Keys that this command, or the round of expiry that runs, found expired; each is one of `changes`."""
+        self.expired: list[tuple[int, bytes | list[bytes]]] = []
+        """Keys that this command, or the round of expiry that runs, found expired, and what says in the log that fields
+        of one were; each is one of `changes`."""
         self.explicit = False
         """Whether the handler said itself what to log instead of the request as it came."""
         self.garbage: list[Any] = []
-        """Values and slots given up, to be freed a slice at a time: freeing millions of objects takes long."""
+        """Values and slots given up, see garbage.py."""
         self.stats = Stats()
         self.blocked: dict[bytes, Any] = {}
         """Keys, of any db, that somebody holds or waits for: nobody else may touch them (see shard/holds.py)."""
+        self.ready: dict[tuple[int, bytes], None] = {}
+        """Db and key of what calls that are blocked wait for and may find now, in the order in which it came (see
+        shard/blocking.py); whoever ran the command takes them out."""
         self.dbs = [Keyspace(self, index) for index in range(databases)]
 
     def swap(self, first: int, second: int) -> None:
@@ -128,8 +106,11 @@ class Store:
         one.slots, other.slots = other.slots, one.slots
         one.size, other.size = other.size, one.size
         one.expiries, other.expiries = other.expiries, one.expiries
+        one.volatile, other.volatile = other.volatile, one.volatile
         one.idle, other.idle = other.idle, one.idle
         self.changes += 1
+        one.signal_all()
+        other.signal_all()
 
     def begin_replay(self, now_ms: int) -> None:
         """Before a log is replayed: nothing expires until it is over, and all that it makes counts as used just now."""
@@ -138,37 +119,11 @@ class Store:
         for db in self.dbs:
             db.expiries = Expiries(self.slot_of, now_ms >> TICK_SHIFT)
 
-    def free_some(self) -> bool:
-        """Frees a slice of what was given up, some tens of microseconds' worth; whether there is more."""
-        garbage = self.garbage
-        if garbage:
-            last = garbage[-1]
-            kind = type(last)
-            if kind is list and last:
-                given_up = last[-FREED_MAX:]
-                del last[-FREED_MAX:]
-                garbage += [one for one in given_up if type(one) not in CHEAP_TO_FREE and len(one)]
-            elif kind is dict and last:
-                given_up = [last.popitem()[1] for _ in range(min(FREED_MAX, len(last)))]
-                garbage += [value for value in given_up if type(value) not in CHEAP_TO_FREE]
-            elif kind is set and last:
-                for _ in range(min(FREED_MAX, len(last))):
-                    last.pop()
-            else:
-                garbage.pop()
-                if hasattr(kind, "containers"):
-                    garbage += last.containers()
-        return bool(garbage)
-
-
-CHEAP_TO_FREE = (bytes, bytearray, int, float, tuple, type(None))
-"""What need not be taken apart."""
-
 
 class Keyspace:
     """One numbered db of one shard. A key whose time has come is not there."""
 
-    __slots__ = ("store", "index", "slots", "size", "expiries", "idle", "slot_of")
+    __slots__ = ("store", "index", "slots", "size", "expiries", "volatile", "idle", "slot_of", "waiting")
 
     def __init__(self, store: Store, index: int) -> None:
         self.store = store
@@ -177,7 +132,11 @@ class Keyspace:
         self.slots: list[Slot] = [EMPTY] * SLOTS
         self.size = 0
         self.expiries = Expiries(self.slot_of)
+        self.volatile: Expiries | None = None
+        """The time at which the first field of each hash expires, see shard/fields.py; None while there is none."""
         self.idle = IdleClocks()
+        self.waiting: dict[bytes, Queue] = {}
+        """Who is blocked in this db, by each key that would end that."""
 
     # Reading
 
@@ -196,14 +155,16 @@ class Keyspace:
         if value is None:
             store.stats.keyspace_misses += 1
             return None
-        if self.expiries.count and self._expired(key, slot):
+        if (self.expiries.count and self._expired(key, slot)) or (self.volatile is not None and self._gone(key, slot)):
             store.stats.keyspace_misses += 1
             return None
         store.stats.keyspace_hits += 1
-        if store.touching:
-            number = hash(key)
-            clocks = self.idle.parts[number & 63]
-            clocks[(number >> 6) & (len(clocks) - 1)] = store.clock_s
+        if store.counts_uses:
+            self._touch(key)
+        elif store.touching:
+            hashed = hash(key)
+            clocks = self.idle.parts[hashed & 63]
+            clocks[(hashed >> 6) & (len(clocks) - 1)] = store.clock_s
         if kind is not None and not isinstance(value, kind):
             raise WrongType()
         return value
@@ -211,8 +172,8 @@ class Keyspace:
     def get_to_write(self, key: bytes) -> Value | None:
         """The value at `key` for a command that may change it: resets its idle clock, counts no hit or miss. O(1)."""
         value = self.peek(key)
-        if value is not None and self.store.touching:
-            self.idle.touch(key, self.store.clock_s)
+        if value is not None:
+            self._touch(key)
         return value
 
     def to_write(self, key: bytes, kind: type) -> Value | None:
@@ -237,7 +198,7 @@ class Keyspace:
         value = self.slots[slot].get(key)
         if value is None or (self.expiries.count and self._expired(key, slot)):
             return None
-        return value
+        return None if self.volatile is not None and self._gone(key, slot) else value
 
     def peek_string(self, key: bytes) -> bytes | bytearray | None:
         """As `get_string`, for a command that writes: hits and misses count reads only.  Raises WrongType. O(1)."""
@@ -252,7 +213,21 @@ class Keyspace:
 
     def idle_s(self, key: bytes) -> int:
         """For how many seconds the existing `key`, or one that shares its clock, was not used. O(1)."""
-        return max(0, self.store.clock_s - self.idle.last_used_s(key))
+        return max(0, self.store.clock_s - self.idle.clock(key))
+
+    def _touch(self, key: bytes) -> None:
+        """Resets the idle clock of `key`, or counts one more use of it."""
+        store = self.store
+        if not store.touching:
+            return
+        if store.counts_uses:
+            config = store.config
+            decay_minutes, log_factor = config["lfu-decay-time"], config["lfu-log-factor"]
+            clock = self.idle.clock(key)
+            clock = frequency.used(clock, store.clock_s, decay_minutes, log_factor, store.random.random())
+            self.idle.touch(key, clock)
+        else:
+            self.idle.touch(key, store.clock_s)
 
     def expiry_ms(self, key: bytes) -> int:
         """When `key` expires, absolute unix time in ms; -1 if never or if there is no key. O(1)."""
@@ -280,12 +255,25 @@ class Keyspace:
             self.size += 1
             if self.size > self.idle.room:
                 self.idle.grow()
-        elif type(before) not in CHEAP_TO_FREE and before is not value:
+        elif type(before) is not bytes and type(before) not in CHEAP_TO_FREE and before is not value:
             store.garbage.append(before)
+            if self.volatile is not None:
+                self.volatile.discard(key, number)
         slot[key] = value
+        if type(value) is Hash and value.times is not None:
+            fields.retime(self, key, value)
         if expire_at_ms >= 0:
             self.expiries.set(key, number, expire_at_ms)
-        self.idle.touch(key, store.clock_s)
+        if not store.counts_uses:  # In place, as in `get`: a call is a tenth of what this takes as plain Python.
+            hashed = hash(key)
+            clocks = self.idle.parts[hashed & 63]
+            clocks[(hashed >> 6) & (len(clocks) - 1)] = store.clock_s
+        elif before is None:
+            self.idle.touch(key, frequency.first(store.clock_s))
+        else:
+            self._touch(key)
+        if self.waiting:
+            self.signal(key, value)
 
     def edit_string(self, key: bytes) -> bytearray:
         """The string at `key` to be changed in place, made if there is none; it is a change.  Raises WrongType."""
@@ -296,7 +284,7 @@ class Keyspace:
         else:
             store = self.store
             store.changes += 1
-            self.idle.touch(key, store.clock_s)
+            self._touch(key)
         return value
 
     def edit(self, key: bytes, kind: type) -> Value:
@@ -315,6 +303,8 @@ class Keyspace:
     def changed(self, key: bytes) -> None:
         """Says that the value at `key` was changed in place. O(1)."""
         self.store.changes += 1
+        if self.waiting and key in self.waiting:
+            self.signal(key, self.slots[self.slot_of(key)].get(key))
 
     def shrunk(self, key: bytes, value: Value) -> None:
         """Says that `value`, which is at `key`, lost elements; without any left, the key goes. O(1)."""
@@ -332,10 +322,14 @@ class Keyspace:
         value = self.slots[slot].pop(key, None)
         if value is None:
             return False
+        if self.volatile is not None:
+            self.volatile.discard(key, slot)
         self.size -= 1
         self.store.changes += 1
         if type(value) not in CHEAP_TO_FREE:
             self.store.garbage.append(value)
+        if self.waiting:
+            self.signal(key, None)
         return True
 
     def take(self, key: bytes) -> tuple[Value, int]:
@@ -343,8 +337,12 @@ class Keyspace:
         slot = self.slot_of(key)
         expires_ms = self.expiry_ms(key)
         self.expiries.discard(key, slot)
+        if self.volatile is not None:
+            self.volatile.discard(key, slot)
         self.size -= 1
         self.store.changes += 1
+        if self.waiting:
+            self.signal(key, None)
         return self.slots[slot].pop(key), expires_ms
 
     def expire_at(self, key: bytes, at_ms: int) -> None:
@@ -369,12 +367,29 @@ class Keyspace:
         removed = self.size
         if later and removed:
             self.store.garbage += [self.slots, *self.expiries.containers()]
+            self.store.garbage += self.volatile.containers() if self.volatile is not None else []
         self.slots = [EMPTY] * SLOTS
         self.size = 0
         self.expiries = Expiries(self.slot_of, self.expiries.tick)
+        self.volatile = None
         self.idle = IdleClocks()
         self.store.changes += removed
+        if removed:
+            self.signal_all()
         return removed
+
+    # Waking
+
+    def signal(self, key: bytes, value: Value | None) -> None:
+        """Says that `value` is at `key` now, None for nothing: whoever waits for that is tried after the command."""
+        queue = self.waiting.get(key)
+        if queue is not None and queue.wants(value):
+            self.store.ready[self.index, key] = None
+
+    def signal_all(self) -> None:
+        """Says that all keys of the db may be others than before. O(keys that somebody waits for)."""
+        for key in self.waiting:
+            self.signal(key, self.slots[self.slot_of(key)].get(key))
 
     # Expiry
 
@@ -386,25 +401,47 @@ class Keyspace:
         self._remove_expired(key, slot)
         return True
 
+    def _gone(self, key: bytes, slot: int) -> bool:
+        """Whether the last fields of `key` are gone because their time has come; some are removed, see fields.py."""
+        assert self.volatile is not None
+        at_ms = self.volatile.slots[slot].get(key, NEVER_MS)
+        if at_ms > self.store.now_ms or not self.store.expiring:
+            return False
+        return fields.thin(self, key, slot)
+
+    def retime(self, key: bytes, value: Value) -> None:
+        """Says that the fields of the hash `value`, which is at `key`, may have other times than before. O(1)."""
+        if self.volatile is not None or value.times is not None:
+            fields.retime(self, key, value)
+
     def _remove_expired(self, key: bytes, slot: int) -> None:
         store = self.store
         self.expiries.discard(key, slot)
+        if self.volatile is not None:
+            self.volatile.discard(key, slot)
         value = self.slots[slot].pop(key)
         if type(value) not in CHEAP_TO_FREE:
             store.garbage.append(value)
         self.size -= 1
+        if self.waiting:
+            self.signal(key, None)
         store.stats.expired_keys += 1
         store.changes += 1
         store.expired.append((self.index, key))
 
     def expire_due(self, until_ms: int) -> Iterator[bytes | None]:
-        """Removes the keys whose time came before `until_ms`, but for blocked ones, one a step, and gives each; there
-        are steps that only bring the work forward and give None. O(1) a step.
+        """Removes the keys whose time came before `until_ms`, but for blocked ones, one a step, and gives each, then
+        fields, a few a step; there are steps that only bring the work forward and give None. O(1) a step.
         """
         for key in self.expiries.due(until_ms, self.store.blocked):
             if key is not None:
                 self._remove_expired(key, self.slot_of(key))
             yield key
+        yield from fields.expire_due(self, until_ms)
+
+    def is_volatile(self) -> bool:
+        """Whether a key, or a field of one, will expire. O(1)."""
+        return self.expiries.count > 0 or (self.volatile is not None and self.volatile.count > 0)
 
     # The whole
 
@@ -437,7 +474,8 @@ class Keyspace:
             if len(sample) >= TTL_SAMPLE_KEYS:
                 break
         average_ms = max(0, sum(sample) // len(sample)) if sample else 0
-        return {"keys": self.size, "expires": self.expiries.count, "avg_ttl": average_ms}
+        volatile = {} if self.volatile is None else {"keys_with_volatile_items": self.volatile.count}
+        return {"keys": self.size, "expires": self.expiries.count, "avg_ttl": average_ms, **volatile}
 
     def _check(self) -> None:
         """Asserts every invariant. O(n)."""
@@ -445,6 +483,7 @@ class Keyspace:
         assert self.size == sum(map(len, self.slots))
         self.expiries._check()
         self.idle._check(self.size)
+        fields.check(self)
         for number in compress(range(SLOTS), self.expiries.slots):
             assert all(key in self.slots[number] for key in self.expiries.slots[number])
         for number in compress(range(SLOTS), self.slots):

@@ -12,11 +12,13 @@ from typing import Any
 
 from common.command import Command
 from common.errors import RedisError
-from common.frame import JOINED, VALUES
+from common.frame import DB_SHIFT, JOINED, VALUES
 from common.resp import error_reply
-from shard.execute import Executor
+from shard.blocking import Blocked
+from shard.execute import Executor, Park
 from shard.holds import Holds, Ticket
 from shard.refusal import is_error, is_write
+from shard.waiters import Waiter, Waiters, hand_over
 
 Message = Callable[[list[Any], int], Any]
 """Does what a message of the router asks; also given its place in its run."""
@@ -39,6 +41,15 @@ class LateRun:
         self.replies: list[Any] = [None] * len(requests)
         self.missing = 0
         """How many of its requests wait."""
+
+    @property
+    def db(self) -> int:
+        return self.header >> DB_SHIFT
+
+    @property
+    def name(self) -> tuple[object, int]:
+        """What its router calls it."""
+        return (self.origin, self.number)
 
     def answer(self) -> Any:
         """All replies, as its header asks for them."""
@@ -64,13 +75,25 @@ class Waiting(Ticket):
         """Does it, now that it has its turn; its reply."""
         raise NotImplementedError
 
+    def done(self, room: "Room", reply: Any) -> None:
+        """Does with what `go` gave what has to be done."""
+        assert self.run is not None
+        room.answer(self.run, self.place, reply, done=True)
+
 
 class WaitingCommand(Waiting):
     __slots__ = ()
 
     def go(self, room: "Room") -> Any:
         assert self.run is not None
-        return room.execute(self.run.header & ~JOINED, [self.run.requests[self.place]], [self.place])[0]
+        return room.execute(self.run.header & ~JOINED, [self.run.requests[self.place]], [self.place], hand_over)[0]
+
+    def done(self, room: "Room", reply: Any) -> None:
+        assert self.run is not None
+        if type(reply) is Blocked:
+            room.waiters.add(reply, self.run, self.place)
+        else:
+            super().done(room, reply)
 
 
 class WaitingMessage(Waiting):
@@ -81,6 +104,26 @@ class WaitingMessage(Waiting):
     def go(self, room: "Room") -> Any:
         assert self.run is not None
         return room.message(self.run.requests[self.place], self.place)
+
+
+class WaitingWaiter(Waiting):
+    """A call that was blocked and could be served, but for keys that are held."""
+
+    __slots__ = ("waiter", "now_ms")
+
+    def __init__(self, keys: Iterable[bytes] | None, waiter: Waiter, now_ms: int) -> None:
+        super().__init__(keys)
+        self.run, self.place = waiter.run, waiter.place
+        self.waiter = waiter
+        self.now_ms = now_ms
+        """When it had its turn."""
+
+    def go(self, room: "Room") -> None:
+        room.executor.turn(self.now_ms)
+        room.waiters.resume(self.waiter)
+
+    def done(self, room: "Room", reply: Any) -> None:
+        """It was answered, or waits on."""
 
 
 class Room:
@@ -95,6 +138,7 @@ class Room:
         self.named: dict[tuple[object, int], Waiting] = {}
         self.origin: object = None
         """The link whose frames are being read."""
+        self.waiters = Waiters(self)
         self._leaving: list[Ticket] = []
         self._answered: list[LateRun] = []
         """Late runs that are complete, and not yet sent."""
@@ -107,7 +151,7 @@ class Room:
 
     def run(self, header: int, requests: list[list[bytes]]) -> Any:
         """As `Executor.run`, while keys are blocked; None if a command has to wait, and so the run is answered late."""
-        late = LateRun(self.origin, self.executor.number, header, self.executor.store.now_ms, requests)
+        late = self.late_run(header, requests)
         places = []
         for place, argv in enumerate(requests):
             keys = self._keys(argv)
@@ -116,7 +160,7 @@ class Room:
             else:
                 places.append(place)
         if not late.missing:
-            return self.execute(header, requests)
+            return self.execute(header, requests, park=self.executor.park)
         # They have no key in common with those that wait, so it is all one whether they come before them or after.
         free = [requests[place] for place in places]
         for place, reply in zip(places, self.execute(header & ~JOINED, free, places), strict=True):
@@ -126,7 +170,7 @@ class Room:
 
     def messages(self, header: int, messages: list[list[Any]]) -> Any:
         """The answers to messages of the router, or None if one waits."""
-        late = LateRun(self.origin, self.executor.number, header, self.executor.store.now_ms, messages)
+        late = self.late_run(header, messages)
         for place, message in enumerate(messages):
             if self.holds.line and message[0] in self.wholes:
                 self._park(WaitingMessage(None), late, place)
@@ -137,7 +181,13 @@ class Room:
             else:
                 late.replies[place] = answer
             self.settle()
+            if self.executor.store.ready:
+                self.waiters.wake()
         return None if late.missing else late.replies
+
+    def late_run(self, header: int, requests: list[list[Any]]) -> LateRun:
+        """The run that is being read, as one of which something waits."""
+        return LateRun(self.origin, self.executor.number, header, self.executor.store.now_ms, requests)
 
     def _enter(self, ticket: Waiting, late: LateRun, place: int) -> None:
         """Lets a ticket of the router's go if it has its turn."""
@@ -177,7 +227,24 @@ class Room:
         """Gives the keys of a ticket free at the next `settle`. If it waits, it is answered None."""
         self._leave(ticket)
         if not ticket.granted and ticket.run is not None:
-            self._reply(ticket, None)
+            self.answer(ticket.run, ticket.place, None)
+
+    def abandon(self, name: tuple[object, int]) -> bool:
+        """Takes out a call that waits for a held key: it would block, and its client is gone. Whether there is one."""
+        for ticket in self.holds.line.values():
+            if type(ticket) is WaitingCommand and ticket.run is not None and ticket.run.name == name:
+                self._leave(ticket)
+                self.answer(ticket.run, ticket.place, b"")
+                return True
+        return False
+
+    def delays(self, waiter: Waiter) -> bool:
+        """Whether a blocked call that has its turn must wait for a held key; then it is served when it need not."""
+        if not self.holds.line or not self.holds.blocks(keys := self._keys(waiter.argv)):
+            return False
+        waiter.parked = True
+        self.holds.enter(WaitingWaiter(keys, waiter, self.executor.store.now_ms))
+        return True
 
     def settle(self) -> None:
         """Does all that waited for what has left. A loop and no recursion: a key can have a very long queue."""
@@ -203,31 +270,35 @@ class Room:
         reply = ticket.go(self)
         if not ticket.stays:
             self._leave(ticket)
-        self._done.append((ticket.run, ticket.place))
-        self._reply(ticket, reply)
+        ticket.done(self, reply)
 
     def _leave(self, ticket: Waiting) -> None:
         self._leaving.append(ticket)
         if ticket.name is not None:
             del self.named[ticket.name]
 
-    def _reply(self, ticket: Waiting, reply: Any) -> None:
-        run = ticket.run
-        assert run is not None
-        run.replies[ticket.place] = reply
+    def answer(self, run: LateRun, place: int, reply: Any, *, done: bool = False) -> None:
+        """Gives one request of a late run its reply. `done` says that it ran: what it did has to be in the log."""
+        if done:
+            self._done.append((run, place))
+        run.replies[place] = reply
         run.missing -= 1
         if not run.missing:
             self._answered.append(run)
 
-    def execute(self, header: int, requests: list[list[bytes]], places: list[int] | None = None) -> Any:
-        """Runs commands that have their turn. `places` are theirs in their run, for the reports of slow ones."""
+    def execute(
+        self, header: int, requests: list[list[bytes]], places: list[int] | None = None, park: Park | None = None
+    ) -> Any:
+        """Runs commands that have their turn. `places` are theirs in their run, for the reports of slow ones; `park`
+        takes a call that would block, None if that must not be."""
         executor = self.executor
         reported = len(executor.slow)
-        detour, executor.detour = executor.detour, None
+        before = executor.detour, executor.park
+        executor.detour, executor.park = None, park
         try:
             return executor.run(header, requests)
         finally:
-            executor.detour = detour
+            executor.detour, executor.park = before
             if places is not None:
                 executor.slow[reported:] = [
                     (number, places[place], duration_us) for number, place, duration_us in executor.slow[reported:]
@@ -266,8 +337,9 @@ class Room:
 
     def forget(self, origin: object) -> None:
         """A link is gone: what it holds is given free. Commands that came by it and wait are done all the same, as they
-        would have been had they not waited: other shards have done their parts.
+        would have been had they not waited: other shards have done their parts. Calls that are blocked are forgotten.
         """
+        self.waiters.forget(origin)
         for ticket in self.holds.line.values():
             if isinstance(ticket, Waiting) and ticket.stays and ticket.run is not None and ticket.run.origin is origin:
                 self.leave(ticket)

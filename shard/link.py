@@ -67,6 +67,8 @@ class Link:
         if shard.late_events:
             self.send({"latency": shard.late_events})
             shard.late_events = []
+        if shard.room.waiters.new:
+            shard.send_blocked()  # Before the replies: INFO is one of them.
         self.send(replies)
         shard.send_late(refused)
 

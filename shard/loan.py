@@ -20,11 +20,18 @@ from typing import TYPE_CHECKING, Any
 
 from common.errors import Loading, RedisError
 from common.resp import error_reply
+from shard.blocking import Blocked
 from shard.control import control
 from shard.expiry import NO_TIMES
 from shard.keyspace import Keyspace, Store, Value
 from shard.late import Room, Waiting
 from shard.slots import EMPTY
+from shard.values.hash import Hash
+from shard.values.list import List
+from shard.values.set import Set
+from shard.values.sorted_set import SortedSet
+from shard.values.stream import Stream
+from shard.waiters import hand_over
 
 if TYPE_CHECKING:
     from shard.server import Shard
@@ -34,7 +41,14 @@ Place = tuple[int, bytes]
 State = list[Any] | None
 Effects = list[tuple[int, list[bytes]]]
 
-UNPACKED: dict[str, Callable[[Any], Value]] = {"string": bytearray}
+UNPACKED: dict[str, Callable[[Any], Value]] = {
+    "string": bytearray,
+    "hash": Hash.from_wire,
+    "list": List.from_wire,
+    "set": Set.from_wire,
+    "zset": SortedSet.from_wire,
+    "stream": Stream.from_wire,
+}
 """How a value is made of what its `to_wire()` gave, by the name of its type; bytes are packed as themselves."""
 
 
@@ -114,15 +128,21 @@ def borrow(
 
 
 def _run(shard: "Shard", header: int, requests: list[list[bytes]]) -> tuple[list[bytes], bool]:
-    """The encoded replies, and whether anything changed. Nothing is logged of it."""
+    """The encoded replies, and whether anything changed. Nothing is logged of it, and who waits for it waits on."""
     executor = shard.executor
     changes_before = executor.store.changes_total
-    log, log_group = executor.log, executor.log_group
+    log, log_group, wake = executor.log, executor.log_group, executor.wake
     executor.log = executor.log_group = nowhere
+    executor.wake = None
     try:
-        replies = shard.room.execute(header, requests)
+        replies = shard.room.execute(header, requests, park=hand_over)
     finally:
-        executor.log, executor.log_group = log, log_group
+        executor.log, executor.log_group, executor.wake = log, log_group, wake
+    if type(replies[0]) is Blocked:
+        name = requests[0][0].decode("latin-1").upper()
+        error = RedisError(f"ERR {name} cannot yet wait for keys on several shards")
+        executor.count_unserved(replies[0], requests[0], error)
+        replies = [error_reply(error)]
     return replies, executor.store.changes_total != changes_before
 
 

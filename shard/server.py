@@ -22,6 +22,7 @@ from shard.aof import Aof, Fsync, read_layout, write_layout
 from shard.commands.table import TABLE
 from shard.control import CONTROLS, WHOLES
 from shard.execute import Executor
+from shard.garbage import free_some
 from shard.keyspace import Store
 from shard.late import Room
 from shard.layout import Layout, OtherLayout
@@ -182,6 +183,7 @@ class Shard:
         set_level(self.config["loglevel"])
         self.latency_threshold_ms = self.config["latency-monitor-threshold"]
         self.executor.slow_ns = slow_ns(self.config)
+        self.store.counts_uses = "lfu" in self.config["maxmemory-policy"]
         self.aof.set_fsync(self.config["appendfsync"])
 
     # A turn
@@ -218,11 +220,17 @@ class Shard:
         """Sends what was answered late in this turn; `refused` is why the log of it could not be written."""
         for link, answers in self.room.take(refused).items():
             link.send({"late": answers})
+        self.send_blocked()
+
+    def send_blocked(self) -> None:
+        """Tells the routers which calls wait for a key from now on."""
+        for link, blocked in self.room.waiters.take_new().items():
+            link.send({"blocked": blocked})
 
     def forget(self, link: Link) -> None:
         """A link is gone, and with it what its router held."""
         self.links.discard(link)
-        if self.room.holds.line and not self.stopped.is_set():
+        if not self.stopped.is_set():
             self.room.forget(link)
             self.executor.slow = []  # They name runs of the stream that is gone.
             self.send_late(None if self.flush() else self.misconf())
@@ -267,15 +275,15 @@ class Shard:
             self.loop.call_later(PULSE_S, self.pulse)
 
     def _volatile(self) -> bool:
-        return self.active_expiry and not self.expiry_paused and any(db.expiries.count for db in self.store.dbs)
+        return self.active_expiry and not self.expiry_paused and any(db.is_volatile() for db in self.store.dbs)
 
     def cycle(self) -> None:
-        """One slice of background work; the next follows if there is more, behind the frames that have come meanwhile."""
+        """One slice of background work; if there is more the next follows behind what has come meanwhile."""
         self.cycle_running = True
         started = time.perf_counter()
         self.executor.turn(time.time_ns() // 1_000_000)
         more = self._expire_some(started + SLICE_S)
-        while not more and self.store.free_some():
+        while not more and free_some(self.store.garbage):
             more = time.perf_counter() > started + SLICE_S
         duration_s = time.perf_counter() - started
         self.note_latency("expire-cycle", duration_s)
@@ -290,7 +298,7 @@ class Shard:
         if self.active_expiry and not self.expiry_paused and not self.executor.refusal and not self.room.holds.wholes:
             now_ms = self.store.now_ms - EXPIRY_LAG_MS
             for db in self.store.dbs:
-                for _ in db.expire_due(now_ms) if db.expiries.count else ():
+                for _ in db.expire_due(now_ms) if db.is_volatile() else ():
                     if time.perf_counter() > until_s:
                         over = True
                         self.store.stats.expired_time_cap_reached_count += 1
@@ -298,7 +306,8 @@ class Shard:
         if self.store.expired:
             self.store.changes = 0
             self.executor.log_expired()
-            self.flush()
+            self.room.waiters.wake()
+            self.send_late(None if self.flush() else self.misconf())
         return over
 
     # What only a process knows

@@ -1,7 +1,8 @@
 """All that a server holds, read by commands: to compare two servers, or one before and after a restart.
 
 An audit is a dict: (db, key) to (type, value, absolute expiry in ms or None, encoding). Values of types whose elements
-have no order are sorted.
+have no order are sorted. Of a hash the fields' own expiries belong to the value, of a stream its groups with all that
+is pending; but not when a consumer was seen last, which no log tells.
 """
 
 from collections.abc import Callable
@@ -17,12 +18,12 @@ Audit = dict[tuple[int, bytes], tuple[bytes, Any, int | None, Any]]
 READERS: dict[bytes, tuple[Any, ...]] = {
     b"string": ("GET",),
     b"list": ("LRANGE", None, 0, -1),
-    b"hash": ("HGETALL",),
     b"set": ("SMEMBERS",),
     b"zset": ("ZRANGE", None, 0, -1, "WITHSCORES"),
-    b"stream": ("XRANGE", None, "-", "+"),
 }
-"""How a type is read; None, or the end, is the place of the key."""
+"""How a type is read that one command reads; None, or the end, is the place of the key."""
+
+NOT_LOGGED = (b"radix-tree-keys", b"radix-tree-nodes", b"seen-time", b"active-time")
 
 
 def audit(call: Call, dbs: int = 16) -> Audit:
@@ -38,16 +39,50 @@ def audit(call: Call, dbs: int = 16) -> Audit:
 
 def _audit_key(call: Call, key: bytes) -> tuple[bytes, Any, int | None, Any]:
     kind = bytes(call("TYPE", key))
-    argv = list(READERS.get(kind, ("EXISTS",)))
-    value = call(*[key if word is None else word for word in argv] if None in argv else [*argv, key])
+    value = _value(call, kind, key)
     expiry_ms = call("PEXPIRETIME", key)
     encoding = call("OBJECT", "ENCODING", key)
     return kind, _sorted(kind, value), expiry_ms if expiry_ms != -1 else None, encoding
 
 
+def _value(call: Call, kind: bytes, key: bytes) -> Any:
+    if kind == b"hash":
+        return _hash(call, key)
+    if kind == b"stream":
+        return _stream(call, key)
+    argv = list(READERS.get(kind, ("EXISTS",)))
+    return call(*[key if word is None else word for word in argv] if None in argv else [*argv, key])
+
+
+def _hash(call: Call, key: bytes) -> list[tuple[bytes, bytes, int]]:
+    """Fields, their texts, and when they expire: absolute, in ms; -1 for never."""
+    pairs = _pairs(call("HGETALL", key))
+    fields = [field for field, _ in pairs]
+    times = call("HPEXPIRETIME", key, "FIELDS", len(fields), *fields) if fields else []
+    return sorted((field, text, time) for (field, text), time in zip(pairs, times, strict=True))
+
+
+def _stream(call: Call, key: bytes) -> dict[bytes, Any]:
+    """What XINFO says of all of it: ids, entries, groups, consumers and what is pending."""
+    found = _logged(call("XINFO", "STREAM", key, "FULL", "COUNT", 0))
+    found[b"groups"] = [_logged(group) for group in found[b"groups"]]
+    for group in found[b"groups"]:
+        group[b"consumers"] = [_logged(consumer) for consumer in group[b"consumers"]]
+    return found
+
+
+def _logged(reply: Any) -> dict[bytes, Any]:
+    return {name: value for name, value in _pairs(reply) if name not in NOT_LOGGED}
+
+
+def _pairs(reply: Any) -> list[tuple[Any, Any]]:
+    """A map, whatever the protocol."""
+    return list(zip(reply[::2], reply[1::2], strict=True)) if type(reply) is list else list(reply)
+
+
 def _sorted(kind: bytes, value: Any) -> Any:
-    if kind == b"hash" and type(value) is list:
-        return sorted(zip(value[::2], value[1::2], strict=True))
+    if kind in (b"hash", b"stream"):
+        return value
     return sorted(value) if kind == b"set" or isinstance(value, Map | Set) else value
 
 

@@ -1,8 +1,9 @@
 """A shard without processes: the executor on a keyspace in this process, as a target of transcripts.
 
 What a router does for a client and a transcript cannot do without is done here: the number of the db, the protocol, the
-check of names and arity. Time stands still but for the transcript's own clock. At the end of each transcript the log is
-replayed into a second shard, which must then hold the same: so every transcript is a test of the log too.
+check of names and arity, the deadlines of calls that are blocked. Time stands still but for the transcript's own clock.
+At the end of each transcript the log is replayed into a second shard, which must then hold the same: so every
+transcript is a test of the log too.
 """
 
 import importlib
@@ -20,6 +21,8 @@ from common.resp import OK, encode
 from shard.commands.table import TABLE
 from shard.execute import Executor
 from shard.keyspace import Store
+from shard.late import Room
+from shard.waiters import GONE
 from tests.audit import audit, differences
 from tests.resp_client import Reply, parse_reply
 
@@ -41,6 +44,31 @@ class BareShard:
         self.logged: list[tuple[int, list[bytes]]] = []
         self.executor = Executor(Store(random=Random(0)), commands(), self._log, self.logged.extend, time.monotonic_ns)
         self.executor.turn(now_ms)
+        self.room = Room(self.executor, lambda message, place: None, set())
+        self.runs = 0
+        self.deadlines: list[tuple[int, int, ShardConnection]] = []
+        """Of blocked calls: when, the number of the run, and whose it is."""
+
+    def deliver(self) -> None:
+        """Hands what was answered late to those whom it is for, and begins what they sent behind it."""
+        for client, blocked in self.room.waiters.take_new().items():
+            self.deadlines += [(until_ms, number, client) for number, until_ms in blocked if until_ms]
+        while late := self.room.take(None):
+            for client, answers in late.items():
+                for answer in answers.values():
+                    client.take(answer)
+                client.begin()
+
+    def advance(self, duration_ms: int) -> None:
+        """Moves the clock on, and ends the calls whose deadlines it passes."""
+        until_ms = self.executor.store.now_ms + duration_ms
+        while due := [deadline for deadline in self.deadlines if deadline[0] <= until_ms]:
+            deadline = min(due, key=lambda one: one[:2])
+            self.deadlines.remove(deadline)
+            self.executor.turn(deadline[0])
+            self.room.waiters.end((deadline[2], deadline[1]), None)
+            self.deliver()
+        self.executor.turn(until_ms)
 
     def _log(self, db: int, argv: list[bytes]) -> None:
         self.logged.append((db, argv))
@@ -63,11 +91,30 @@ class ShardConnection:
         self.db = 0
         self.protocol = 2
         self.replies: list[Reply] = []
+        self.blocked_in: int | None = None
+        """The number of the run that is blocked."""
+        self.backlog: list[list[bytes]] = []
+        """What was sent behind it."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        self.backlog.clear()
+        if self.blocked_in is not None:
+            self.shard.room.waiters.end((self, self.blocked_in), GONE)
+            self.shard.deliver()
 
     def send(self, *argv: bytes) -> None:
-        raw = self._answer(list(argv))
+        self.backlog.append(list(argv))
+        self.begin()
+
+    def begin(self) -> None:
+        """Does what was sent, as far as nothing blocks."""
+        while self.backlog and self.blocked_in is None:
+            self.take(self._answer(self.backlog.pop(0)))
+            self.shard.deliver()
+
+    def take(self, raw: bytes | None) -> None:
+        """Takes a reply; None where it comes late."""
+        self.blocked_in = self.shard.runs if raw is None else None
         if raw:
             self.replies.append(Reply(raw, parse_reply(raw)[0]))
 
@@ -79,14 +126,18 @@ class ShardConnection:
         raise NotImplementedError("a bare shard reads no bytes: put @servers into the file")
 
     def read(self, timeout_s: float | None = None) -> Reply:
-        if not self.replies:
-            raise TimeoutError
+        """Who waits for the reply to a blocked call waits for its deadline: the clock moves on to that."""
+        while not self.replies:
+            ends_ms = [until_ms for until_ms, number, _ in self.shard.deadlines if number == self.blocked_in]
+            if not ends_ms:
+                raise TimeoutError
+            self.shard.advance(ends_ms[0] - self.shard.executor.store.now_ms)
         return self.replies.pop(0)
 
     def maybe_read(self) -> Reply | None:
         return self.replies.pop(0) if self.replies else None
 
-    def _answer(self, argv: list[bytes]) -> bytes:
+    def _answer(self, argv: list[bytes]) -> bytes | None:
         executor = self.shard.executor
         try:
             name = argv[0].upper()
@@ -100,8 +151,10 @@ class ShardConnection:
         except RedisError as error:
             return encode(error, self.protocol)
         header = self.db << DB_SHIFT | (RESP3 if self.protocol == 3 else 0)
+        self.shard.runs += 1
+        self.shard.room.origin, executor.number = self, self.shard.runs
         reply = executor.run(header | JOINED, [argv])
-        assert isinstance(reply, bytes)
+        assert reply is None or isinstance(reply, bytes)
         return reply
 
 
@@ -134,7 +187,7 @@ class ShardTarget:
     def barrier(self) -> None: ...
 
     def advance(self, duration_ms: float) -> None:
-        self.shard.executor.turn(self.shard.executor.store.now_ms + int(duration_ms))
+        self.shard.advance(int(duration_ms))
 
 
 def misses(names: set[bytes]) -> set[bytes]:

@@ -7,7 +7,8 @@
 The streams come from two clients, on both protocols and several dbs, in pipelined chunks, over few keys, so that
 commands meet each other's results. Replies must be equal to the byte, but for what has no order, what depends on the
 moment and what is each server's own: see likeness.py. After every episode (EPISODE commands from an empty server) all
-that the servers hold is compared too, which shows what no reply did.
+that the servers hold is compared too, which shows what no reply did. After some, and the last one, Shardis reads its
+log again (DEBUG LOADAOF) and must hold what it held before.
 
 A difference is cut down to the few commands that show it, and printed as a transcript with the reference's replies.
 """
@@ -21,10 +22,10 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from random import Random
 
-from tests.audit import audit, differences
+from tests.audit import Audit, audit, differences
 from tests.command_families import FAMILIES
 from tests.expectation import printed, quoted
-from tests.likeness import TOLERANCE_S, Judge, as_printed
+from tests.likeness import TOLERANCE_S, Judge, as_logged, as_printed, at_about_the_same_time
 from tests.random_commands import Argv, Usage, usages
 from tests.reference import Reference
 from tests.resp_client import NULL_ARRAY, Client, Reply, Set, encode_command
@@ -32,11 +33,14 @@ from tests.servers import Shardis
 
 EPISODE = 250
 """Commands from one FLUSHALL to the next."""
+EPISODES_PER_RELOAD = 20
+"""Episodes from one reading of the log to the next: it grows with each."""
 CHUNK_MAX = 8
 """Commands that one client sends at once."""
 CLIENTS = 2
 SHRINK_S = 40.0
 REPLY_TIMEOUT_S = 10.0
+RELOAD_TIMEOUT_S = 120.0
 
 Chunk = tuple[int, list[Argv]]
 """The number of a client and what it sends at once."""
@@ -158,12 +162,23 @@ class Pair:
         return None
 
     def _audit(self, sent: list[Chunk]) -> Difference | None:
-        held = []
-        for address in self.addresses:
-            with Client(address, REPLY_TIMEOUT_S) as client:
-                held.append(as_printed(audit(client.call, dbs=4)))
+        held = [at_about_the_same_time(as_printed(_held(address))) for address in self.addresses]
         found = differences(held[1], held[0], TOLERANCE_S * 1000)
         return Difference(list(sent), None, "", "\n".join(found)) if found else None
+
+    def reload(self) -> list[str]:
+        """Has the server read its log again, if it has one; what it holds now and did not before, and the other way."""
+        with Client(self.addresses[0], RELOAD_TIMEOUT_S) as client:
+            if b"yes" not in client.call("CONFIG", "GET", "appendonly"):
+                return []
+            before = as_logged(as_printed(_held(self.addresses[0])))
+            client.call("DEBUG", "LOADAOF")
+        return differences(before, as_logged(as_printed(_held(self.addresses[0]))))
+
+
+def _held(address: Address) -> Audit:
+    with Client(address, REPLY_TIMEOUT_S) as client:
+        return audit(client.call, dbs=4)
 
 
 def _known(address: Address, names: list[str]) -> set[str]:
@@ -238,12 +253,13 @@ def shrunk(pair: Pair, difference: Difference, budget_s: float = SHRINK_S) -> Di
 class Tally:
     commands: int = 0
     episodes: int = 0
+    reloads: int = 0
     unrepeated: int = 0
     differences: list[Difference] = field(default_factory=list)
 
     def __str__(self) -> str:
         once = f", {self.unrepeated} difference that did not show again" if self.unrepeated else ""
-        return f"{self.commands} commands in {self.episodes} episodes{once}"
+        return f"{self.commands} commands in {self.episodes} episodes, log read {self.reloads} times{once}"
 
 
 def compare(pair: Pair, family: str, commands: int, seed: int, most: int = 1) -> Tally:
@@ -257,6 +273,10 @@ def compare(pair: Pair, family: str, commands: int, seed: int, most: int = 1) ->
         tally.episodes += 1
         tally.commands += size
         difference = pair.play(_episode(lines, random), size)
+        if not difference and (not tally.episodes % EPISODES_PER_RELOAD or tally.commands >= commands):
+            tally.reloads += 1
+            if lost := pair.reload():
+                tally.differences.append(Difference([], None, "what was held before", "\n".join(lost)))
         if difference and difference.kind() not in kinds:
             kinds.add(difference.kind())
             difference = shrunk(pair, difference)

@@ -67,19 +67,70 @@ def _encoding(value: Any) -> Any:
 
 
 def as_printed(held: Audit) -> Audit:
-    """Takes an integer that is stored as text for one that is stored as an integer.
+    """Takes a string for what it would be if the log were loaded: int where it looks like one, and else text.
 
     INCRBYFLOAT stores what it prints, and Valkey does not look at it again: of 3.0 it holds the text "3", which is
     embstr until the log is loaded and int from then on. A string here is its bytes and nothing more, so that what looks
-    like an integer is int at once.
+    like an integer is int at once. And a command that could edit a string in place (SETBIT, PFADD) makes it raw there
+    even if it changes nothing, and nothing is logged.
     """
     return {
-        place: (kind, value, expiry, b"int" if encoding == b"embstr" and INTEGER.fullmatch(value) else encoding)
+        place: (kind, value, expiry, (INTEGER.fullmatch(value) and b"int") if kind == b"string" else encoding)
+        for place, (kind, value, expiry, encoding) in held.items()
+    }
+
+
+def at_about_the_same_time(held: Audit) -> Audit:
+    """With times inside values, of fields and of deliveries, that are equal to those of a server that was asked a
+    moment later."""
+    return {
+        place: (kind, ABOUT.get(kind, lambda value: value)(value), expiry, encoding)
+        for place, (kind, value, expiry, encoding) in held.items()
+    }
+
+
+def _about_fields(value: Any) -> Any:
+    return [(field, text, _milliseconds(at_ms)) for field, text, at_ms in value]
+
+
+def _about_deliveries(value: Any) -> Any:
+    """An entry that is pending is [id, consumer, time, count] in its group, [id, time, count] in its consumer."""
+    groups = []
+    for group in value[b"groups"]:
+        consumers = [
+            {**consumer, b"pending": [[id_, _milliseconds(at_ms), count] for id_, at_ms, count in consumer[b"pending"]]}
+            for consumer in group[b"consumers"]
+        ]
+        pending = [[id_, name, _milliseconds(at_ms), count] for id_, name, at_ms, count in group[b"pending"]]
+        groups.append({**group, b"pending": pending, b"consumers": consumers})
+    return {**value, b"groups": groups}
+
+
+ABOUT = {b"hash": _about_fields, b"stream": _about_deliveries}
+
+
+def as_logged(held: Audit) -> Audit:
+    """Takes what a log does not tell for the same: SORT makes a sorted set a skiplist, and is no write."""
+    return {
+        place: (kind, value, expiry, None if kind == b"zset" else encoding)
         for place, (kind, value, expiry, encoding) in held.items()
     }
 
 
 INTEGER = re.compile(rb"0|-?[1-9][0-9]{0,18}")
+
+
+UNORDERED_OBJECTS = (2, 4, 22)
+"""The types in a dump whose elements have no order: sets and hashes that are hashtables."""
+
+
+def _dump(value: Any) -> Any:
+    """Only how long it is, where it has no order."""
+    return (value[0], len(value)) if type(value) is bytes and value[0] in UNORDERED_OBJECTS else value
+
+
+def _each(value: Any, rule: Callable[[Any], Any]) -> Any:
+    return [rule(item) for item in value] if isinstance(value, list) else value
 
 
 def _seconds(value: Any) -> Any:
@@ -103,17 +154,60 @@ class Near:
     __hash__ = None  # type: ignore[assignment]
 
 
+FIRST_NOW_MS = 10**12
+STREAM_ID_OF_NOW = re.compile(rb"\d{13}-\d+")
+
+
+def _stream(value: Any) -> Any:
+    """Times are near, and IDs of now the same. In a list of what is pending, and of consumers, so are idle times."""
+    if isinstance(value, Map):
+        return [(name, _near(item) if _is_idle(name, item) else _stream(item)) for name, item in value]
+    if isinstance(value, list):
+        if len(value) == 4 and type(value[0]) is type(value[1]) is bytes and type(value[2]) is type(value[3]) is int:
+            return [*value[:2], _near(value[2]), value[3]]
+        pairs = zip([None, *value], value, strict=False)
+        return [_near(item) if _is_idle(name, item) else _stream(item) for name, item in pairs]
+    if type(value) is int and value >= FIRST_NOW_MS:
+        return _near(value)
+    return b"now" if type(value) is bytes and STREAM_ID_OF_NOW.fullmatch(value) else value
+
+
+def _is_idle(name: Any, value: Any) -> bool:
+    return name in (b"idle", b"inactive") and type(value) is int and value >= 0
+
+
+def _near(time_ms: int) -> Near:
+    return Near(time_ms, TOLERANCE_S * 1000)
+
+
 Rule = Callable[[Any], Any]
 
 RULES: dict[bytes, Rule] = {
     **dict.fromkeys((b"TTL", b"EXPIRETIME"), _seconds),
     **dict.fromkeys((b"PTTL", b"PEXPIRETIME"), _milliseconds),
-    **dict.fromkeys((b"KEYS", b"SMEMBERS", b"SINTER", b"SUNION", b"SDIFF", b"HKEYS", b"HVALS"), _sorted),
+    **dict.fromkeys((b"HTTL", b"HEXPIRETIME"), lambda value: _each(value, _seconds)),
+    **dict.fromkeys((b"HPTTL", b"HPEXPIRETIME"), lambda value: _each(value, _milliseconds)),
+    **dict.fromkeys((b"KEYS", b"SMEMBERS", b"SINTER", b"SUNION", b"SDIFF", b"SPOP", b"HKEYS", b"HVALS"), _sorted),
     **dict.fromkeys((b"HGETALL", b"CONFIG GET"), _sorted_pairs),
     # The cursors of SCAN are each server's own, so what it finds is too.
     **dict.fromkeys(
-        (b"RANDOMKEY", b"SCAN", b"TIME", b"SRANDMEMBER", b"HRANDFIELD", b"CLIENT ID", b"OBJECT IDLETIME"), _shape
+        (
+            b"RANDOMKEY",
+            b"SCAN",
+            b"TIME",
+            b"SRANDMEMBER",
+            b"ZRANDMEMBER",
+            b"HRANDFIELD",
+            b"HSCAN",
+            b"SSCAN",
+            b"CLIENT ID",
+            b"OBJECT IDLETIME",
+        ),
+        _shape,
     ),
+    **dict.fromkeys((b"XADD", b"XRANGE", b"XREVRANGE", b"XREAD", b"XREADGROUP", b"XPENDING"), _stream),
+    **dict.fromkeys((b"XCLAIM", b"XAUTOCLAIM", b"XINFO STREAM", b"XINFO GROUPS", b"XINFO CONSUMERS"), _stream),
+    b"DUMP": _dump,
     b"HELLO": _hello,
     b"OBJECT ENCODING": _encoding,
     b"COMMAND": _command_table,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from random import Random
 
 from tests.command_families import FAMILIES
+from tests.rdb_payloads import SOUND, UNSOUND, sealed
 
 Argv = list[bytes]
 
@@ -80,8 +81,41 @@ SLOTS: dict[str, Draw] = {
     "type": _among([b"string", b"list", b"set", b"zset", b"hash", b"stream"], [b"other"]),
     "encoding": _among([b"u8", b"i8", b"u16", b"i5", b"u63", b"i64", b"u1"], [b"u64", b"i65", b"u0", b"x8", b""]),
     "bit-offset": _among([b"0", b"1", b"#1", b"#2", b"7", b"100"], [b"-1", b"#-1", b"abc", b"4294967296"]),
+    "element": lambda random: b"e%d" % random.randrange(random.choice([5, 500, 100_000])),
+    "hll": _among(
+        [b"HYLL\x01" + bytes(11) + b"\x7f\xff", b"HYLL\x01" + bytes(10) + b"\x80\x80\x7f\xfe"],
+        [b"HYLL\x01" + bytes(11) + b"\x00", b"HYLL\x02" + bytes(13), b"HYLL", b"HYLL\x00" + bytes(11 + 12288)],
+    ),
+    "longitude": _among(
+        [b"13.361389", b"15.087269", b"12.75", b"14", b"-0.5", b"0", b"15.0001"],
+        [b"180", b"-180", b"180.1", b"abc", b"nan", b"1e1"],
+    ),
+    "latitude": _among(
+        [b"38.115556", b"37.502669", b"37.5", b"38", b"0", b"-0.5", b"38.0001"],
+        [b"85.05112878", b"-85.05112878", b"86", b"abc", b"inf"],
+    ),
+    "distance": _among([b"100", b"200", b"50.5", b"400", b"1e3", b"1"], [b"0", b"-1", b"abc", b"inf", b"30000", b"-0"]),
+    "unit": _among([b"km", b"KM", b"m", b"mi", b"ft"], [b"cm", b"", b"kms"]),
     "word": _among([b"nonsense", b"get", b"FLUSH", b"\x00", b"a" * 200, b"a b", b"a\r\nb", b"'"]),
+    "by-pattern": _among(
+        [b"w_*", b"v_*", b"h_*->f", b"h_*->g", b"#", b"nosort"], [b"*", b"->*", b"h_*->", b"", b"*_*"]
+    ),
     "protocol": _among([b"2", b"3"], [b"1", b"4", b"abc", b""]),
+    "stream-id": _among(
+        [b"%d-%d" % (ms, sequence) for ms in range(1, 9) for sequence in range(3)] + [b"%d-*" % ms for ms in range(9)],
+        [b"0", b"0-0", b"5", b"99-7", b"200-1", b"5-x", b"-", b"+", b"", b"x", b"1-1-1", b"*-1", b"1--1", b" 3-1"],
+        [b"18446744073709551615-18446744073709551615", b"18446744073709551616-0", b"9223372036854775808-1", b"1--01"],
+        weights=[0.9, 0.095, 0.005],
+    ),
+    "stream-start": _among([b"-", b"0", b"2", b"(2-1", b"3-1", b"5-2"], [b"(3", b"(", b"+", b"(-", b"x", b"3-*"]),
+    "stream-end": _among([b"+", b"7", b"(5-1", b"4-0", b"6-2"], [b"(4", b"(", b"-", b"(+", b"x", b"(0-0", b"3-*"]),
+    "group": _among([b"g1", b"g2"], [b"g3", b"\x00\xff", b""]),
+    "consumer": _among([b"alice", b"bob"], [b"carol", b"\x00\xff", b""]),
+    # Nothing that is near to the times that pass in a test.
+    "min-idle": _among([b"0", b"0", b"100000", b"1000000000"], [b"-1", b"abc", b"", b"9223372036854775807"]),
+    "block-s": _among([b"0.001"], [b"-1", b"abc", b"", b"1e30", b"-inf"]),
+    "block-ms": _among([b"1"], [b"-1", b"abc", b"", b"9223372036854775807", b"1.5"]),
+    "payload": _among([sealed(body) for _, body in SOUND], [*(sealed(body) for _, body in UNSOUND), b"", bytes(30)]),
     "name": _among([b"me", b"", b"lib-1.0"], [b"a b", b"\n", b"\xe4"]),
 }
 

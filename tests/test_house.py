@@ -28,10 +28,12 @@ MAY_IMPORT = {
 
 LAYERS = (
     {"shard.values"},
-    {"shard.keyspace", "shard.slots", "shard.expiry", "shard.idle"},
+    {"shard.rdb"},
+    {"shard.slots", "shard.expiry", "shard.idle", "shard.stats", "shard.garbage"},
+    {"shard.keyspace", "shard.fields", "shard.frequency", "shard.blocking"},
     {"shard.commands"},
     {"shard.execute"},
-    {"shard.late"},
+    {"shard.late", "shard.waiters"},
     {"shard.control"},
     {"shard.loan"},
     {"shard.link"},
@@ -82,6 +84,7 @@ NO_TEST_FILE: dict[str, str] = {
     "common/flags.py": "tests/test_command_replies.py",
     "common/key_specs.py": "tests/test_usage.py",
     "router/server.py": "tests/test_session.py",
+    "shard/garbage.py": "tests/test_keyspace.py",
     "shard/server.py": "tests/test_crash.py",
     "shard/walk.py": "tests/test_keyspace.py",
 }

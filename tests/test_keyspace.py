@@ -8,7 +8,8 @@ import pytest
 
 from common.errors import WrongType
 from common.slot import SLOTS, shard_of_slot, slot_of, slot_of_whole, slots_of_shard
-from shard.keyspace import FREED_MAX, Keyspace, Store
+from shard.garbage import FREED_MAX, free_some
+from shard.keyspace import Keyspace, Store
 from shard.slots import SLOT_KEYS_MAX, WideSlot
 from shard.walk import all_keys, random_key, scan
 
@@ -104,7 +105,7 @@ def random_step(random: Random, store: Store, model: Model, keys: list[bytes]) -
             store.swap(index, second)
             model.dbs[index], model.dbs[second] = model.dbs[second], model.dbs[index]
         case 12:
-            store.free_some()
+            free_some(store.garbage)
         case _:
             for read in (db.get, db.peek, db.look, db.get_to_write):
                 assert read(key) == there
@@ -127,7 +128,7 @@ def test_as_a_dict(seed: int, keys: str) -> None:
                 live = {key for key, (_, at_ms) in expected.items() if at_ms == -1 or at_ms > store.now_ms}
                 assert set(all_keys(db)) == live
                 assert dict(db.items()) == {key: expected[key][0] for key in live}
-    while store.free_some():
+    while free_some(store.garbage):
         pass
     for index, (db, expected) in enumerate(zip(store.dbs, model.dbs, strict=True)):
         live = {key: held for key, held in expected.items() if model.live(index, key) is not None}
@@ -233,7 +234,7 @@ def test_what_was_cleared_is_freed_a_slice_at_a_time() -> None:
     db._check()
     db.set(b"new", Table(a=b"1"))
     steps = 1
-    while store.free_some():
+    while free_some(store.garbage):
         steps += 1
     assert steps >= (3 * SLOTS + 2 * tables) // FREED_MAX
     assert store.garbage == [] and db.get(b"new") == Table(a=b"1")

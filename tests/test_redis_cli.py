@@ -169,6 +169,42 @@ def test_big_keys(cli: Cli, client: Client) -> None:
     assert re.search("Biggest string found '\"largest\"' has 1[0-9]{3} bytes", said)
 
 
+def test_big_keys_of_every_type(cli: Cli, client: Client) -> None:
+    largest = 300
+    for size in (3, largest):
+        members = [b"m%d" % number for number in range(size)]
+        client.call("RPUSH", f"list {size}", *members)
+        client.call("SADD", f"set {size}", *members)
+        client.call("HSET", f"hash {size}", *[word for member in members for word in (member, b"v")])
+        client.call(
+            "ZADD", f"zset {size}", *[word for number, member in enumerate(members) for word in (number, member)]
+        )
+        for number in range(size):
+            client.call("XADD", f"stream {size}", number + 1, "field", "text")
+    said = cli("--bigkeys")
+    for kind, unit in (("list", "items"), ("set", "members"), ("hash", "fields"), ("zset", "members")):
+        assert f"Biggest {kind:>6} found '\"{kind} {largest}\"' has {largest} {unit}" in said
+    assert f"Biggest stream found '\"stream {largest}\"' has {largest} entries" in said
+    said = cli("--memkeys")
+    for kind in ("list", "set", "hash", "zset", "stream"):
+        assert re.search(f"Biggest {kind:>6} found '\"{kind} {largest}\"' has [0-9]{{4,5}} bytes", said), said
+
+
+def test_hot_keys(cli: Cli, client: Client) -> None:
+    fill(client, SLOT_KEYS)
+    client.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lfu", "lfu-log-factor", "0")
+    try:
+        for number, uses in ((7, 100), (8, 50)):
+            for _ in range(uses):
+                client.call("GET", f"user:{number}")
+        said = cli("--hotkeys")
+    finally:
+        client.call("CONFIG", "SET", "maxmemory-policy", "noeviction", "lfu-log-factor", "10")
+    found = re.findall(r"hot key found with counter: (\d+)\s+keyname: \"(.*)\"", said)
+    assert [name for _, name in found[:2]] == ["user:7", "user:8"]
+    assert int(found[0][0]) >= 100 and int(found[1][0]) >= 50
+
+
 def test_latency(terminal: Callable[..., "pexpect.spawn[str]"]) -> None:
     it = terminal("--latency")
     it.expect(r"min: \d+, max: \d+, avg: [\d.]+ \([5-9]\d samples\)")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import RedisError, SyntaxFault, WrongType
-from common.resp import NO_REPLY, NULL_ARRAY, OK, Push, Status, Verbatim, double_text, encode, error_reply
+from common.resp import NO_REPLY, NULL_ARRAY, OK, Decimal, Push, Status, Verbatim, double_text, encode, error_reply
 from tests import resp_client
 from tests.resp_client import Client, parse_reply
 
@@ -29,6 +29,7 @@ CASES: list[tuple[Any, bytes, bytes]] = [
     (True, b":1\r\n", b"#t\r\n"),
     (False, b":0\r\n", b"#f\r\n"),
     (1.5, b"$3\r\n1.5\r\n", b",1.5\r\n"),
+    (Decimal("1.50"), b"$4\r\n1.50\r\n", b",1.50\r\n"),
     ([], b"*0\r\n", b"*0\r\n"),
     ([b"a", 1, None], b"*3\r\n$1\r\na\r\n:1\r\n$-1\r\n", b"*3\r\n$1\r\na\r\n:1\r\n_\r\n"),
     ((b"a", [OK]), b"*2\r\n$1\r\na\r\n*1\r\n+OK\r\n", b"*2\r\n$1\r\na\r\n*1\r\n+OK\r\n"),
@@ -58,6 +59,16 @@ def test_every_type_inside_each_container() -> None:
                 assert encode([reply, reply], protocol) == b"*2\r\n" + 2 * one
                 assert encode({b"k": reply}, protocol).endswith(b"$1\r\nk\r\n" + one)
                 assert encode(Push([reply]), protocol).endswith(b"1\r\n" + one)
+
+
+def test_every_type_among_many_short_strings() -> None:
+    for reply, *encoded in CASES:
+        for protocol, one in zip((2, 3), encoded, strict=True):
+            for size in (0, 3, 1023, 1024):
+                strings = b"".join([b"$%d\r\n%b\r\n" % (size, b"x" * size)] * 20)
+                assert encode([b"x" * size] * 20, protocol) == b"*20\r\n" + strings
+                assert encode((*[b"x" * size] * 20, reply), protocol) == b"*21\r\n" + strings + one
+                assert encode([reply, *[b"x" * size] * 20], protocol) == b"*21\r\n" + one + strings
 
 
 @pytest.mark.parametrize("value", [object(), [object()], {b"a": {1j}}, range(3), type])
@@ -144,7 +155,6 @@ def test_a_reply_is_whole_only_with_its_last_byte(reply: Any, protocol: int) -> 
 
 DOUBLES = [
     (0.0, b"0"),
-    (-0.0, b"0"),
     (3.0, b"3"),
     (-3.25, b"-3.25"),
     (0.1, b"0.1"),
@@ -174,6 +184,11 @@ DOUBLES = [
 def test_a_double_is_written_as_the_reference_writes_it(number: float, text: bytes, reference_client: Client) -> None:
     reference_client.call("ZADD", "scores", repr(number), "member")
     assert (double_text(number), reference_client.call("ZSCORE", "scores", "member")) == (text, text)
+
+
+def test_a_zero_keeps_its_sign(reference_client: Client) -> None:
+    reference_client.call("DEL", "scores")
+    assert (double_text(-0.0), reference_client.call("ZADD", "scores", "INCR", "-0", "member")) == (b"-0", b"-0")
 
 
 def test_not_a_number() -> None:

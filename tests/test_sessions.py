@@ -21,7 +21,7 @@ from tests.transcript import SESSIONS, BadTranscript
 ALL_TARGETS = ("reference", "shardis-1", "shardis-2", "shardis-3", "shardis-7", "shardis-3-no-tags", "shard")
 TARGETS = tuple(os.environ.get("TARGETS", "").split()) or ALL_TARGETS
 
-NOT_THERE_YET = {b"EXEC", b"MULTI", b"RPUSH", b"WATCH"}
+NOT_THERE_YET = {b"EXEC", b"MULTI", b"WATCH"}
 """Commands that only the reference has: transcripts that use one wait for it."""
 
 

@@ -23,7 +23,7 @@ A file, from top to bottom:
     B> BLPOP k 0                    another client: any upper-case name. (no reply) is expected of what blocks
     (no reply)
     B<                              what has come for B meanwhile: a late reply, a message
-    ~ 100ms                         the clock moves (on a server: wait)
+    ~ 100ms                         the clock moves (on a server: wait); a reply that is written is waited for anyway
     >> "*1\r\n$4\r\nPING\r\n"       raw bytes
     B> (disconnect)                 B goes away; its next command is on a new connection
 
@@ -47,6 +47,10 @@ SESSIONS = Path(__file__).parent / "sessions"
 
 PROMPT = re.compile(r"(?P<client>[A-Z]*)(?P<act>>>|>|<)(?: (?P<text>.*))?$")
 CLOCK = re.compile(r"~ (\d+(?:\.\d+)?)(ms|s)$")
+
+
+PATIENCE_S = 1.0
+"""How long the recorder waits for a reply that is written: a call that blocks is answered at its deadline."""
 
 
 class BadTranscript(Exception):
@@ -262,6 +266,9 @@ class Run:
                 for _ in expected:
                     got.append(client.read(REPLY_TIMEOUT_S).value)
                 return got
+            if expected and not isinstance(expected[0], NoReply):
+                with suppress(TimeoutError):
+                    got.append(client.read(PATIENCE_S).value)
             self.target.barrier()
             while reply := client.maybe_read():
                 got.append(reply.value)

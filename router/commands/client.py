@@ -6,8 +6,10 @@ from common.command import ADMIN, ALL_NODES, ALL_SUCCEEDED, ALLOW_BUSY, LOADING,
 from common.errors import RedisError, SyntaxFault, shown
 from common.numbers import integer
 from common.resp import NO_REPLY, OK, NoReply, Status
+from router.blocking import TIMED_OUT
 from router.commands.connection import checked_name, is_one_word
 from router.commands.table import TABLE
+from router.dispatch import AskShards
 from router.session import Replies
 
 if TYPE_CHECKING:
@@ -238,14 +240,15 @@ def reply(session: "Session", word: bytes) -> Status | NoReply:
     since="5.0.0",
     complexity="O(log N) where N is the number of client connections",
 )
-def unblock(session: "Session", client_id: bytes, *options: bytes) -> int:
+def unblock(session: "Session", client_id: bytes, *options: bytes) -> int | AskShards:
     """Unblocks a client blocked by a blocking command from a different connection."""
     # Where anything comes behind the reason, nothing is looked at, as in Valkey.
     reason = options[0].upper() if len(options) == 1 else b"TIMEOUT"
     if reason not in (b"TIMEOUT", b"ERROR"):
         raise RedisError("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
     blocked = session.router.sessions.get(integer(client_id))
-    if blocked is None or blocked.unblock is None:
+    if blocked is None or blocked.blocking is None or blocked.blocking.run is None:
         return 0
-    error = RedisError("UNBLOCKED client unblocked via CLIENT UNBLOCK") if reason == b"ERROR" else None
-    return int(blocked.unblock(error))
+    error = "UNBLOCKED client unblocked via CLIENT UNBLOCK" if reason == b"ERROR" else TIMED_OUT
+    # The shard knows whether the call still waits when this comes.
+    return AskShards(blocked.blocking.message(error), lambda answers: int(answers[0]), [blocked.blocking.run.shard])

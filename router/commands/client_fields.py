@@ -49,7 +49,7 @@ def text_of(value: bytes) -> str:
 
 
 FLAGS: tuple[tuple[str, Callable[["Session"], bool]], ...] = (
-    ("b", lambda session: session.held or session.unblock is not None),
+    ("b", lambda session: session.held or session.blocking is not None),
     ("c", lambda session: session.closing),
     ("U", lambda session: session.unix_socket),
     ("e", lambda session: session.no_evict),

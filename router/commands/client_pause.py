@@ -12,7 +12,13 @@ if TYPE_CHECKING:
     from router.session import Session
 
 
-@command("CLIENT PAUSE timeout [WRITE | ALL]", ADMIN | NOSCRIPT | LOADING | STALE, since="3.0.0", complexity="O(1)")
+@command(
+    "CLIENT PAUSE timeout [WRITE | ALL]",
+    ADMIN | NOSCRIPT | LOADING | STALE,
+    since="3.0.0",
+    complexity="O(1)",
+    types="timeout integer",
+)
 def pause(session: "Session", timeout: bytes, *options: bytes) -> Status:
     """Suspends commands processing."""
     # Whatever comes behind the mode is ignored, as in Valkey.

@@ -19,6 +19,7 @@ command.container(
     "A container for slow log commands.",
     since="2.2.12",
     help_since="6.2.0",
+    help_summary="Shows helpful text about the different subcommands.",
     help_="""
 GET [<count>]
     Return top <count> entries from the slowlog (default: 10, -1 mean all).
@@ -35,6 +36,7 @@ command.container(
     "COMMANDLOG",
     "A container for command log commands.",
     since="8.1.0",
+    help_summary="Shows helpful text about the different subcommands.",
     help_="""
 GET <count> <type>
     Return top <count> entries of the specified <type> from the commandlog (-1 mean all).

@@ -51,9 +51,9 @@ def _expire(
     db: Keyspace, key: bytes, when: bytes, options: tuple[bytes, ...], name: str, unit_ms: int, relative: bool
 ) -> int:
     """What the four have in common. A time that has passed deletes the key at once."""
-    conditions = _conditions(options) if options else NO_CONDITIONS
+    conditions = conditions_of(options) if options else NO_CONDITIONS
     at_ms = _time_ms(when, name, unit_ms, db.store.now_ms if relative else 0)
-    if db.get_to_write(key) is None or (conditions and not _holds(conditions, db.expiry_ms(key), at_ms)):
+    if db.get_to_write(key) is None or (conditions and not conditions_hold(conditions, db.expiry_ms(key), at_ms)):
         return 0
     if at_ms <= db.store.now_ms and db.store.expiring:
         db.delete(key)
@@ -65,7 +65,7 @@ def _expire(
     return 1
 
 
-def _conditions(options: tuple[bytes, ...]) -> set[bytes]:
+def conditions_of(options: tuple[bytes, ...]) -> set[bytes]:
     """The conditions, in upper case.  Raises RedisError, of a word that is none before one of two that exclude."""
     conditions = set()
     for word in options:
@@ -89,7 +89,7 @@ def _time_ms(when: bytes, name: str, unit_ms: int, base_ms: int) -> int:
     return at_ms
 
 
-def _holds(conditions: Set[bytes], before_ms: int, at_ms: int) -> bool:
+def conditions_hold(conditions: Set[bytes], before_ms: int, at_ms: int) -> bool:
     """Whether all conditions hold; a key that does not expire counts as one that expires after all others."""
     for condition in conditions:
         if condition == b"NX":

@@ -4,6 +4,7 @@ from common.command import READONLY
 from common.errors import RedisError
 from common.numbers import maybe_integer
 from shard.commands.table import TABLE
+from shard.frequency import uses
 from shard.keyspace import Keyspace, Value
 
 command = TABLE.family("generic")
@@ -27,6 +28,10 @@ command.container(
     "OBJECT", "A container for object introspection commands.", since="2.2.3", help_=HELP, help_since="6.2.0"
 )
 
+AFTER_SWITCH = (
+    "Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
+)
+
 EMBEDDED_BYTES_MAX = 113
 """Key and value that Valkey puts into one allocation of 128 bytes."""
 SHORT_KEY_BYTES_MAX = 31
@@ -42,19 +47,23 @@ def encoding(db: Keyspace, key: bytes) -> str | None:
 
 
 @command("OBJECT FREQ key", READONLY, since="4.0.0", complexity="O(1)", keys="RO", tips="nondeterministic_output")
-def freq(db: Keyspace, key: bytes) -> None:
+def freq(db: Keyspace, key: bytes) -> int | None:
     """Returns the logarithmic access frequency counter of an object."""
-    if db.look(key) is not None:
-        raise RedisError(
-            "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when"
-            " switching between policies at runtime LRU and LFU data will take some time to adjust."
-        )
+    if db.look(key) is None:
+        return None
+    if not db.store.counts_uses:
+        raise RedisError(f"ERR An LFU maxmemory policy is not selected, access frequency not tracked. {AFTER_SWITCH}")
+    return uses(db, key)
 
 
 @command("OBJECT IDLETIME key", READONLY, since="2.2.3", complexity="O(1)", keys="RO", tips="nondeterministic_output")
 def idletime(db: Keyspace, key: bytes) -> int | None:
     """Returns the time since the last access to an object."""
-    return None if db.look(key) is None else db.idle_s(key)
+    if db.look(key) is None:
+        return None
+    if db.store.counts_uses:
+        raise RedisError(f"ERR An LFU maxmemory policy is selected, idle time not tracked. {AFTER_SWITCH}")
+    return db.idle_s(key)
 
 
 @command("OBJECT REFCOUNT key", READONLY, since="2.2.3", complexity="O(1)", keys="RO", tips="nondeterministic_output")

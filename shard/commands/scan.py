@@ -38,7 +38,8 @@ def scan_(db: Keyspace, cursor: bytes, *options: bytes) -> list[bytes | list[byt
     following, keys = scan(db, place, count)
     keys = matching(keys, pattern)
     if kind:
-        keys = [key for key in keys if type_name(db.peek(key)) == kind]
+        found = [(key, db.peek(key)) for key in keys]
+        keys = [key for key, value in found if value is not None and type_name(value) == kind]
     return [b"%d" % following, keys]
 
 

@@ -48,7 +48,7 @@ def _add(db: Keyspace, key: bytes, increment: int) -> int:
     return number
 
 
-@command("INCRBYFLOAT key increment", FLAGS, since="2.6.0", complexity="O(1)", keys=KEYS)
+@command("INCRBYFLOAT key increment", FLAGS, since="2.6.0", complexity="O(1)", keys=KEYS, types="increment double")
 def incrbyfloat(db: Keyspace, key: bytes, increment: bytes) -> bytes:
     """Increments the floating point value of a key by a number. Uses 0 as initial value if the key doesn't exist."""
     value = db.peek_string(key)

@@ -2,7 +2,7 @@
 
     $ python -m tests.bench                                   # every row, P = 1, 16, 64
     $ python -m tests.bench --only SET GET --pipeline 16 --requests 50000 --rounds 5 --json figures.json
-    $ python -m tests.bench --memory --idle --startup --loading
+    $ python -m tests.bench --memory --members --idle --startup --loading
 
 Without persistence unless `--appendfsync everysec`. What is printed last is the table; the lines before it come as soon
 as they are measured.
@@ -31,11 +31,13 @@ def main(arguments: list[str]) -> int:
     if options.appendfsync != "off":
         persistence = {"appendonly": "yes", "appendfsync": options.appendfsync}
     found: dict[str, Any] = {"machine": platform.platform(), "python": sys.version.split()[0], "shards": options.shards}
-    parts = [options.memory, options.idle, options.startup, options.loading]
+    parts = [options.memory, options.members, options.idle, options.startup, options.loading]
     if options.startup:
         found["startup"] = starting.startup(kinds(options, STARTUP_SHARDS), print)
     if options.loading:
         found["loading"] = starting.loading(kinds(options, options.shards), print)
+    if options.members:
+        found["members"] = footprint.members(kinds(options, options.shards), print)
     if options.memory or options.idle or not any(parts):
         with ExitStack() as stack:
             servers = [stack.enter_context(make(**persistence)) for make in kinds(options, options.shards)]
@@ -81,6 +83,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--appendfsync", choices=["off", "everysec", "always"], default="off")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--memory", action="store_true", help="growth by a million keys")
+    parser.add_argument("--members", action="store_true", help="growth by a million members in 10,000 keys, by type")
     parser.add_argument("--idle", action="store_true", help="CPU time over ten idle seconds")
     parser.add_argument("--startup", action="store_true", help=f"to the first answered GET, {STARTUP_SHARDS} shards")
     parser.add_argument("--loading", action="store_true", help="commands per second from a log")

@@ -42,7 +42,8 @@ def run(server: Server, row: Row, *, pipeline: int, requests: int, cpus: set[int
     commands = [argv for argv in (row.argv, row.other_argv) if argv]
     each = requests // len(commands)
     before = cpu_readings(pids)
-    running = [_started(server, argv, CLIENTS // len(commands), pipeline, each, cpus) for argv in commands]
+    clients = CLIENTS // len(commands)
+    running = [_started(server, argv, row.keyspace, clients, pipeline, each, cpus) for argv in commands]
     results = [_fields(process) for process in running]
     cpu = used(before, cpu_readings(pids))
     elapsed_s = max(each / float(fields["rps"]) for fields in results)
@@ -57,10 +58,16 @@ def run(server: Server, row: Row, *, pipeline: int, requests: int, cpus: set[int
 
 
 def _started(
-    server: Server, command: tuple[str, ...], clients: int, pipeline: int, requests: int, cpus: set[int] | None
+    server: Server,
+    command: tuple[str, ...],
+    keyspace: int,
+    clients: int,
+    pipeline: int,
+    requests: int,
+    cpus: set[int] | None,
 ) -> "subprocess.Popen[str]":
     argv = ["redis-benchmark", "-p", str(server.port), "-c", str(clients), "-n", str(requests)]
-    argv += ["-r", str(KEYSPACE), "-P", str(pipeline), "--csv", *command]
+    argv += ["-r", str(keyspace), "-P", str(pipeline), "--csv", *command]
     if cpus:
         argv = ["taskset", "-c", ",".join(map(str, sorted(cpus))), *argv]
     return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -91,6 +98,12 @@ def fill(client: Client, count: int = KEYSPACE, key_bytes: int = 16, value: str 
             raise ValueError(f"MSET was refused: {reply!r}")
 
 
+def knows(server: Server, command: str) -> bool:
+    """Whether the server has the command."""
+    with server.connect(timeout_s=60.0) as client:
+        return isinstance(client.call("COMMAND", "INFO", command)[0], list)
+
+
 def pipelined(client: Client, commands: Iterator[tuple[str, ...]], batch: int = FILL_BATCH) -> int:
     """Sends single commands, many at once, and gives their number."""
     sent = 0
@@ -105,6 +118,8 @@ def pipelined(client: Client, commands: Iterator[tuple[str, ...]], batch: int = 
 def _flush(client: Client, waiting: list[tuple[str, ...]]) -> int:
     count = len(waiting)
     client.send_bytes(b"".join([encode_command(argv) for argv in waiting]))
-    client.read_many(count)
+    refused = [reply for reply in client.read_many(count) if isinstance(reply, Error)]
+    if refused:
+        raise LoadFailed(f"{waiting[0][0]} was refused: {refused[0]!r}")
     waiting.clear()
     return count

@@ -19,6 +19,9 @@ PIPELINES = (1, 16, 64)
 REQUESTS_FACTOR = {1: 1, 16: 4, 64: 8}
 """With pipelining a run would be over before it is measured well."""
 
+PREPARED_AT_ONCE = 100
+"""Commands of a row's data, which are long ones."""
+
 Say = Callable[[str], None]
 
 
@@ -42,6 +45,9 @@ def measure(
 ) -> list[Result]:
     found = []
     for row in rows:
+        if strangers := [server.kind for server in servers if not load.knows(server, row.argv[0])]:
+            say(f"{row.name:<10} left out: {row.argv[0]} is unknown to {', '.join(strangers)}")
+            continue
         for pipeline in pipelines:
             prepare(servers, row)
             count = requests * REQUESTS_FACTOR.get(pipeline, 4)
@@ -62,6 +68,8 @@ def prepare(servers: Iterable[Server], row: Row) -> None:
             client.call("FLUSHALL")
             if row.filled:
                 load.fill(client)
+            if row.data is not None:
+                load.pipelined(client, row.data(), batch=PREPARED_AT_ONCE)
 
 
 def _result(row: Row, pipeline: int, kind: str, figures: dict[str, list[Figures]]) -> Result:
@@ -94,7 +102,7 @@ def median_cpu(runs: Sequence[dict[str, CpuTime]]) -> dict[str, CpuTime]:
 
 
 HEAD = (
-    f"{'row':<8} {'P':>3}  {'server':<13} {'rate/s':>9}  {'x redis':>7} {'x valkey':>8}  {'p50 ms':>7} {'p99 ms':>7}"
+    f"{'row':<10} {'P':>3}  {'server':<13} {'rate/s':>9}  {'x redis':>7} {'x valkey':>8}  {'p50 ms':>7} {'p99 ms':>7}"
     "  CPU µs per command, user+system"
 )
 
@@ -104,7 +112,7 @@ def line(result: Result) -> str:
     ratios = [result.ratios.get(other) for other in ("redis-server", "reference")]
     shown = [f"{ratio:.2f}" if ratio else "" for ratio in ratios]
     return (
-        f"{result.row:<8} {result.pipeline:>3}  {result.server:<13} {result.rate:>9,.0f}  {shown[0]:>7} {shown[1]:>8}"
+        f"{result.row:<10} {result.pipeline:>3}  {result.server:<13} {result.rate:>9,.0f}  {shown[0]:>7} {shown[1]:>8}"
         f"  {result.p50_ms:>7.3f} {result.p99_ms:>7.3f}  {cpu_text(result.cpu_us)}"
     )
 
