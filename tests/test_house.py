@@ -283,3 +283,16 @@ def _declared() -> set[str]:
         table = importlib.import_module(f"{package}.table").TABLE
         names |= {command.name for command in table.each() if command.handler is not None}
     return names
+
+
+def test_a_decorated_function_is_not_declared_as_c() -> None:
+    """Cython drops the decorator of a function that a .pxd declares: a command would be missing where it is compiled."""
+    dropped = []
+    for path in modules():
+        declared = path.with_suffix(".pxd")
+        if declared.exists():
+            names = set(re.findall(r"^cp?def (?!class)[^(\n]*?(\w+)\(", declared.read_text(), re.MULTILINE))
+            for node in ast.parse(path.read_text()).body:
+                if isinstance(node, ast.FunctionDef) and node.decorator_list and node.name in names:
+                    dropped.append(f"{path.relative_to(ROOT)}: {node.name}")
+    assert not dropped

@@ -6,7 +6,5 @@ from shard.keyspace cimport Keyspace
 from shard.values.hash cimport Hash
 
 
-@cython.locals(value=Hash)
-cpdef hget(Keyspace db, bytes key, bytes field)
 @cython.locals(value=Hash, config=dict, added=cython.Py_ssize_t, place=cython.Py_ssize_t)
 cdef _set(Keyspace db, bytes key, tuple pairs)
