@@ -4,16 +4,17 @@ import re
 
 PART = re.compile(
     rb"""
-    (?P<bare> [^"'\ \t\r\n]++ )
-    | " (?P<double> (?: [^"\\] | \\ (?!"\Z) . )*+ (?: \\ (?="\Z) )? ) "
-    | ' (?P<single> (?: [^'\\] | \\' (?!\Z) | \\ (?! ' (?!\Z) ) )*+ ) '
+    (?P<bare> [^"'\ \t\r\n]+ )
+    | " (?P<double> (?: [^"\\] | \\ (?!"\Z) . )* (?: \\ (?="\Z) )? ) "
+    | ' (?P<single> (?: [^'\\] | \\' (?!\Z) | \\ (?! ' (?!\Z) ) )* ) '
     """,
     re.DOTALL | re.VERBOSE,
 )
 """A run of an argument: `a"b c"'d'` is one argument of three. An escaped quote that would be the line's last byte
-closes its string, and the backslash stays: so Valkey 9.1 does, unlike Redis 7."""
+closes its string, and the backslash stays: so Valkey 9.1 does, unlike Redis 7. What may stand at a place is one thing
+only, so there is nothing to go back for; but possessive quantifiers, which would say so, are wrong in Python 3.11.2."""
 
-BLANKS = re.compile(rb"[ \t\n\v\f\r]*+")
+BLANKS = re.compile(rb"[ \t\n\v\f\r]*")
 ESCAPE = re.compile(rb"\\(x[0-9a-fA-F]{2}|.)", re.DOTALL)
 ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"a": b"\a"}
 
