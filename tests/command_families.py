@@ -472,3 +472,6 @@ FAMILIES: dict[str, str] = {
         0.1 SET key value
         """,
 }
+
+ONE_SHARD = frozenset({"sort by"})
+"""Families whose commands reach for keys that a call does not name: with several shards they are refused."""

@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from tests.command_families import FAMILIES
+from tests.command_families import FAMILIES, ONE_SHARD
 from tests.differential import Pair, compare
 from tests.random_commands import usages
 from tests.reference import Reference
@@ -33,7 +33,9 @@ def pair(request: pytest.FixtureRequest, reference: Reference) -> Iterator[Pair]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_shardis_answers_as_the_reference(pair: Pair, family: str) -> None:
+def test_shardis_answers_as_the_reference(pair: Pair, family: str, request: pytest.FixtureRequest) -> None:
+    if family in ONE_SHARD and request.node.callspec.params["pair"] > 1:
+        pytest.skip("its keys may be on other shards than the one that a call names")
     tally = compare(pair, family, COMMANDS, SEED)
     assert not tally.differences, f"{tally}, seed {SEED}:\n{tally.differences[0]}"
 
