@@ -55,7 +55,7 @@ class Command(CommandStats):
     call of a subcommand fits, so that the hot path needs no question for containers.
     `first_key`, `last_key`, `step` are COMMAND INFO's; `cut` is for SPLIT: the index of the first repeated word and
     how many words a repeat has (MSET: 1, 2). Only calls with `(len(argv) - cut[0]) % cut[1] == 0` can be cut.
-    `opaque`: COMMAND does not show the subcommands, as for DEBUG.
+    `blocking`: some calls may wait, see `may_block`. `opaque`: COMMAND does not show the subcommands, as for DEBUG.
     """
 
     declaration: Declaration
@@ -76,6 +76,7 @@ class Command(CommandStats):
     handler: Handler | None = None
     subcommands: "dict[str, Command]" = field(default_factory=dict)
     opaque: bool = False
+    blocking: bool = False
     words: int = 1
     """How many words of a call are the name: what a handler does not get."""
 
@@ -146,9 +147,7 @@ class Command(CommandStats):
         return found
 
     def may_block(self, argv: list[bytes]) -> bool:
-        """Whether a call may wait for a key: where the usage line has an optional BLOCK, only with that word."""
-        if not self.flags & Flag.BLOCKING:
-            return False
+        """Whether a call of what is `blocking` may wait: where BLOCK is optional, only with that word."""
         asked = any(argument.token == "BLOCK" for argument in self.usage.arguments)
         return not asked or any(word.upper() == b"BLOCK" for word in argv)
 
@@ -207,6 +206,7 @@ def build(stated: Declaration, handler: Handler | None = None) -> Command:
         handler=handler,
         opaque=stated.opaque,
         words=len(usage.words),
+        blocking=bool(flags & Flag.BLOCKING),
     )
 
 

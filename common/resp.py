@@ -182,14 +182,13 @@ def _set(reply: set[Any] | frozenset[Any], protocol: int) -> bytes:
 
 
 def _flat_map(reply: FlatMap, protocol: int) -> bytes:
-    if protocol == 2:
-        return _array(reply, 2)
-    flat = _array(reply, 3)
-    return b"%%%d%b" % (len(reply) // 2, flat[flat.index(b"\r") :])
+    flat = _array(list(reply), protocol)  # A copy, for of a subclass compiled code takes each item in the slow way.
+    return flat if protocol == 2 else b"%%%d%b" % (len(reply) // 2, flat[flat.index(b"\r") :])
 
 
 def _members(reply: Members, protocol: int) -> bytes:
-    return _array(reply, 2) if protocol == 2 else b"~" + _array(reply, 3)[1:]
+    flat = _array(list(reply), protocol)
+    return flat if protocol == 2 else b"~" + flat[1:]
 
 
 def _map(reply: Mapping[Any, Any], protocol: int) -> bytes:

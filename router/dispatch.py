@@ -74,7 +74,7 @@ def dispatch(session: "Session", batch: Batch, argv: list[bytes]) -> bool:
         session.last_command = command.name
         if router.pause.stops(command, session):
             return False
-        if command.may_block(argv):
+        if command.blocking and command.may_block(argv):
             return _blocking(session, batch, command, argv)
         PLANS[command.plan](session, batch, command, argv)
     except RedisError as error:

@@ -49,7 +49,7 @@ def info(shard: "Shard") -> dict[str, Any]:
         "refusing": executor.refusal is not None,
         "internal_errors": executor.internal_errors,
         "stats": stats.as_dict(),
-        "dbs": {db.index: db.info() for db in store.dbs if db.size},
+        "dbs": {db.index: walk.info(db) for db in store.dbs if db.size},
         "commands": {name: counted.to_wire() for name, counted in executor.command_stats().items()},
         "garbage": len(store.garbage),
         "blocking_keys": sum(len(db.waiting) for db in store.dbs),

@@ -19,6 +19,7 @@ from common.errors import Loading, RedisError
 from common.frame import DB_SHIFT, JOINED, NO_TOUCH, RESP3, VALUES
 from common.resp import ENCODERS, HEADS, HEADS_COUNT, INTEGERS, INTEGERS_COUNT, LINE_END, OK, encode, error_reply
 from shard.blocking import Blocked
+from shard.commands.as_sent import AsSent
 from shard.keyspace import Store
 
 logger = logging.getLogger("shardis")
@@ -127,7 +128,7 @@ class Executor:
                 else:
                     reply = entry.handler(db, *argv[entry.words :])
             except RedisError as error:
-                reply = error
+                reply = error.told(argv[entry.words - 1]) if type(error) is AsSent and entry is not None else error
                 if not values:
                     self._count_error(entry, str(error))
             except Exception:

@@ -53,6 +53,7 @@ cdef class Keyspace:
     cpdef to_write(self, bytes key, kind)
     cpdef edit(self, bytes key, kind)
     cpdef changed(self, bytes key)
+    cpdef changed_quietly(self, bytes key)
     cpdef shrunk(self, bytes key, value)
     cpdef get_string(self, bytes key)
     @cython.locals(store=Store, slot=cython.int, hashed=cython.Py_ssize_t)

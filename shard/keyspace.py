@@ -8,7 +8,7 @@ Rule 3: time and chance are arguments: `store.now_ms` comes with every batch, no
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, compress, islice
+from itertools import compress
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -51,8 +51,8 @@ def type_name(value: Value) -> str:
     return "string" if isinstance(value, STRING_TYPES) else value.type_name
 
 
-TTL_SAMPLE_KEYS = 16
-"""From how many keys `Keyspace.info` reckons the average time to live."""
+SLOTS_FREED_AT_ONCE_KEYS = 1024
+"""Up to so many keys a db that is cleared is let go as it is, but for large values."""
 
 
 class Store:
@@ -306,6 +306,10 @@ class Keyspace:
         if self.waiting and key in self.waiting:
             self.signal(key, self.slots[self.slot_of(key)].get(key))
 
+    def changed_quietly(self, key: bytes) -> None:
+        """Says that the value at `key` was changed in a way that nobody who waits for it can find. O(1)."""
+        self.store.changes += 1
+
     def shrunk(self, key: bytes, value: Value) -> None:
         """Says that `value`, which is at `key`, lost elements; without any left, the key goes. O(1)."""
         self.changed(key)
@@ -365,7 +369,14 @@ class Keyspace:
     def clear(self, *, later: bool) -> int:
         """Removes all keys and gives their number. What is freed `later` does not stop the loop."""
         removed = self.size
-        if later and removed:
+        if not removed:
+            return 0
+        if later and removed <= SLOTS_FREED_AT_ONCE_KEYS:
+            # Looking into all slots, a slice at a time, would cost more than these keys.
+            slots = [slot for slot in self.slots if slot is not EMPTY]
+            values = [slot[key] for slot in slots for key in slot]
+            self.store.garbage += [value for value in values if type(value) not in CHEAP_TO_FREE]
+        elif later:
             self.store.garbage += [self.slots, *self.expiries.containers()]
             self.store.garbage += self.volatile.containers() if self.volatile is not None else []
         self.slots = [EMPTY] * SLOTS
@@ -374,8 +385,7 @@ class Keyspace:
         self.volatile = None
         self.idle = IdleClocks()
         self.store.changes += removed
-        if removed:
-            self.signal_all()
+        self.signal_all()
         return removed
 
     # Waking
@@ -463,19 +473,6 @@ class Keyspace:
             if slot:
                 for key in self.keys_in(number):
                     yield key, slot[key]
-
-    def info(self) -> dict[str, int]:
-        """What INFO keyspace says of this db; the average time to live, in ms, is that of a small sample."""
-        first = self.store.random.randrange(SLOTS)
-        slots = chain(self.expiries.slots[first:], self.expiries.slots[:first])
-        sample: list[int] = []
-        for times in filter(len, slots):
-            sample += [times[key] - self.store.now_ms for key in islice(times, TTL_SAMPLE_KEYS)]
-            if len(sample) >= TTL_SAMPLE_KEYS:
-                break
-        average_ms = max(0, sum(sample) // len(sample)) if sample else 0
-        volatile = {} if self.volatile is None else {"keys_with_volatile_items": self.volatile.count}
-        return {"keys": self.size, "expires": self.expiries.count, "avg_ttl": average_ms, **volatile}
 
     def _check(self) -> None:
         """Asserts every invariant. O(n)."""

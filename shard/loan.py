@@ -6,11 +6,14 @@ The router sends every shard concerned `hold`, then the home shard `borrow` with
 - A held key is touched by nobody: no command, no expiry, no eviction. Others see it as before the command or as after.
 - The command sees one keyspace: what is lent is laid over the keyspace of its home, without a trace in the books, and
   taken away again when it has run.
-- What the command changed is found by comparing each key with what it was. It is logged as the new state of the key
+- What the command changed is found by comparing each key with what it was, laid over or at home: the same value tells
+  of its parts in the same order then, which one on another shard need not. It is logged as the new state of the key
   instead of the request as it came, which a replay could not do without the other shards' keys: at home in one group,
   and on each other shard in one group, before the reply leaves. So each shard does its part wholly or not at all,
   whenever it dies. That all of them do, or none, is not promised yet if one dies between `borrow` and `release`:
   then the client is told that the outcome is unknown.
+- Of a command that only reads nothing is compared. What expires meanwhile is logged at home; the owner of a key that
+  is lent finds that out by itself.
 
 A key's state travels as [packed value, absolute expiry in ms or -1], None if there is no key. O(n) in the values.
 """
@@ -104,17 +107,19 @@ def borrow(
     ticket = room.named[room.origin, id_]
     assert isinstance(ticket, Hold) and ticket.granted and ticket.run is not None
     room.leave(ticket)
-    was = {place: state(store.dbs[place[0]], place[1]) for place in ticket.places}
     lend: dict[Place, State] = {(db, key): None for db, key in away}
     lend |= {(db, key): [value, at_ms] for db, key, value, at_ms in lent}
-    before = was | lend
     now_ms = store.now_ms
     shard.executor.turn(ticket.run.now_ms)
     lay_over(store, lend)
     try:
-        replies, changed = _run(shard, header, requests)
-        changes = [place for place in before if changed and _state(store, place) != before[place]]
-        effects = [effect for place in changes if place in was for effect in effects_of(store, place)]
+        before = {place: _state(store, place) for place in (*ticket.places, *lend)} if ticket.writes else {}
+        replies, logged = _run(shard, header, requests)
+        changes = [place for place in before if logged and _state(store, place) != before[place]]
+        if ticket.writes:
+            effects = [effect for place in changes if place not in lend for effect in effects_of(store, place)]
+        else:
+            effects = [effect for effect in logged if (effect[0], effect[1][1]) not in lend]
         given_back = [[*place, *(_state(store, place) or (None, -1))] for place in changes if place in lend]
     finally:
         take_away(store, lend)
@@ -127,12 +132,12 @@ def borrow(
     return answer
 
 
-def _run(shard: "Shard", header: int, requests: list[list[bytes]]) -> tuple[list[bytes], bool]:
-    """The encoded replies, and whether anything changed. Nothing is logged of it, and who waits for it waits on."""
+def _run(shard: "Shard", header: int, requests: list[list[bytes]]) -> tuple[list[bytes], Effects]:
+    """The encoded replies, and what would be logged, which is something if anything changed. Who waits waits on."""
     executor = shard.executor
-    changes_before = executor.store.changes_total
+    logged: Effects = []
     log, log_group, wake = executor.log, executor.log_group, executor.wake
-    executor.log = executor.log_group = nowhere
+    executor.log, executor.log_group = lambda db, argv: logged.append((db, argv)), logged.extend
     executor.wake = None
     try:
         replies = shard.room.execute(header, requests, park=hand_over)
@@ -143,11 +148,7 @@ def _run(shard: "Shard", header: int, requests: list[list[bytes]]) -> tuple[list
         error = RedisError(f"ERR {name} cannot yet wait for keys on several shards")
         executor.count_unserved(replies[0], requests[0], error)
         replies = [error_reply(error)]
-    return replies, executor.store.changes_total != changes_before
-
-
-def nowhere(*_: Any) -> None:
-    """Takes what is logged."""
+    return replies, logged
 
 
 @control

@@ -160,12 +160,14 @@ class Waiters:
         store, executor = self.store, self.executor
         number, touching = executor.number, store.touching
         self._waking = True
-        while store.ready:
-            place = next(iter(store.ready))
-            del store.ready[place]
-            self._serve(store.dbs[place[0]], place[1])
-        self._waking = False
-        executor.number, store.touching = number, touching
+        try:
+            while store.ready:
+                place = next(iter(store.ready))
+                del store.ready[place]
+                self._serve(store.dbs[place[0]], place[1])
+        finally:
+            self._waking = False
+            executor.number, store.touching = number, touching
 
     def _serve(self, db: "Keyspace", key: bytes) -> None:
         """Tries those that wait for this key now, each once."""

@@ -1,4 +1,4 @@
-"""Walks over a whole db: SCAN's cursor, KEYS, RANDOMKEY.
+"""Walks over a whole db: SCAN's cursor, KEYS, RANDOMKEY, and the sample that INFO is made of.
 
 What makes SCAN keep its promise (a key that is there from beginning to end is returned) is that no key ever changes
 its slot, nor its part of a wide one: a cursor is a place in that order, and what was before it has been returned. A
@@ -7,13 +7,15 @@ whatever part of it the cursor names. A key that is there all the time may be re
 """
 
 from bisect import bisect_right
-from itertools import accumulate, compress, islice
+from itertools import accumulate, chain, compress, islice
 
 from common.cursor import cursor_of, place_of
 from common.slot import SLOTS
 from shard.keyspace import Keyspace
 from shard.slots import PARTS, Slot, WideSlot
 
+TTL_SAMPLE_KEYS = 16
+"""From how many keys the average time to live is reckoned."""
 RANDOM_TRIES_MAX = 16
 """How often RANDOMKEY meets an expired key before it looks for one that is not, whatever its chances."""
 
@@ -81,3 +83,17 @@ def _at(sizes: list[int], place: int) -> tuple[int, int]:
     ends = [*accumulate(sizes)]
     index = bisect_right(ends, place)
     return index, place - (ends[index] - sizes[index])
+
+
+def info(db: Keyspace) -> dict[str, int]:
+    """What INFO keyspace says of this db; the average time to live, in ms, is that of a small sample."""
+    first = db.store.random.randrange(SLOTS)
+    slots = chain(db.expiries.slots[first:], db.expiries.slots[:first])
+    sample: list[int] = []
+    for times in filter(len, slots):
+        sample += [times[key] - db.store.now_ms for key in islice(times, TTL_SAMPLE_KEYS)]
+        if len(sample) >= TTL_SAMPLE_KEYS:
+            break
+    average_ms = max(0, sum(sample) // len(sample)) if sample else 0
+    volatile = {} if db.volatile is None else {"keys_with_volatile_items": db.volatile.count}
+    return {"keys": db.size, "expires": db.expiries.count, "avg_ttl": average_ms, **volatile}

@@ -1,5 +1,7 @@
 """The commands that random streams are made of, a family each; tests/random_commands.py says how a line is read.
 
+What blocks is not spoiled: with another number in its place it would block for long.
+
 A line is left out where a server does not have its command.
 """
 
@@ -187,8 +189,9 @@ FAMILIES: dict[str, str] = {
         2 LMOVE key key (LEFT | RIGHT | word) (LEFT | RIGHT)
         RPOPLPUSH key key
         LMPOP numkeys (key)... (LEFT | RIGHT) [COUNT count]
-        (BLPOP | BRPOP) key block-s
-        BLMPOP block-s 1 key (LEFT | RIGHT) [COUNT count]
+        !BLPOP key block-s
+        !BRPOP key block-s
+        !BLMPOP block-s 1 key (LEFT | RIGHT) [COUNT count]
         2 OBJECT ENCODING key
         SORT key [LIMIT int int] [ASC | DESC] [ALPHA]
         0.5 DEL key
@@ -381,8 +384,9 @@ FAMILIES: dict[str, str] = {
         ZPOPMIN key [count]
         ZPOPMAX key [count]
         ZMPOP numkeys (key)... (MIN | MAX) [COUNT count]
-        (BZPOPMIN | BZPOPMAX) key block-s
-        BZMPOP block-s 1 key (MIN | MAX) [COUNT count]
+        !BZPOPMIN key block-s
+        !BZPOPMAX key block-s
+        !BZMPOP block-s 1 key (MIN | MAX) [COUNT count]
         ZUNION numkeys (key)... [WEIGHTS (float)...] [AGGREGATE (SUM | MIN | MAX)] [WITHSCORES]
         ZINTER numkeys (key)... [WEIGHTS (float)...] [AGGREGATE (SUM | MIN | MAX)] [WITHSCORES]
         ZDIFF numkeys (key)... [WITHSCORES]
@@ -403,7 +407,7 @@ FAMILIES: dict[str, str] = {
         """,
     # Apart from the other sorted sets: by name is undefined where the scores differ.
     "zsets by name": """
-        4 ZADD key (0 member)...
+        4 !ZADD key (0 member)...
         ZREM key (member)...
         ZRANK key member
         ZREVRANK key member
@@ -429,7 +433,7 @@ FAMILIES: dict[str, str] = {
         XTRIM key MINID [= | ~] stream-id [LIMIT count]
         2 XRANGE key stream-start stream-end [COUNT count]
         2 XREVRANGE key stream-end stream-start [COUNT count]
-        XREAD [COUNT count] [BLOCK block-ms] STREAMS key (stream-id | $ | + | 0)
+        !XREAD [COUNT count] [BLOCK block-ms] STREAMS key (stream-id | $ | + | 0)
         XREAD [COUNT count] STREAMS key key (stream-id | $ | + | 0) (stream-id | 0)
         0.3 XSETID key stream-id [ENTRIESADDED count] [MAXDELETEDID stream-id]
         XINFO STREAM key [FULL [COUNT count]]
@@ -450,9 +454,9 @@ FAMILIES: dict[str, str] = {
         0.3 XGROUP DESTROY key group
         0.5 XGROUP CREATECONSUMER key group consumer
         0.5 XGROUP DELCONSUMER key group consumer
-        5 XREADGROUP GROUP group consumer [COUNT count] [BLOCK block-ms] [NOACK] STREAMS key >
+        5 !XREADGROUP GROUP group consumer [COUNT count] [BLOCK block-ms] [NOACK] STREAMS key >
         XREADGROUP GROUP group consumer [COUNT count] [NOACK] STREAMS key key (> | 0 | stream-id) (> | 0)
-        2 XREADGROUP GROUP group consumer [COUNT count] [BLOCK block-ms] [NOACK] STREAMS key (stream-id | 0 | $ | +)
+        2 !XREADGROUP GROUP group consumer [COUNT count] [BLOCK block-ms] [NOACK] STREAMS key (stream-id | 0 | $ | +)
         2 XACK key group (stream-id)...
         XPENDING key group
         2 XPENDING key group [IDLE min-idle] stream-start stream-end count [consumer]

@@ -110,9 +110,11 @@ ABOUT = {b"hash": _about_fields, b"stream": _about_deliveries}
 
 
 def as_logged(held: Audit) -> Audit:
-    """Takes what a log does not tell for the same: SORT makes a sorted set a skiplist, and is no write."""
+    """Takes what a log does not tell for the same: an encoding that once was needed. SORT makes a sorted set a
+    skiplist, and is no write; a hash or set that another shard borrowed is logged as what it holds.
+    """
     return {
-        place: (kind, value, expiry, None if kind == b"zset" else encoding)
+        place: (kind, value, expiry, None if kind in (b"zset", b"hash", b"set") else encoding)
         for place, (kind, value, expiry, encoding) in held.items()
     }
 

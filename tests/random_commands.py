@@ -4,7 +4,8 @@
     MSET (key value)...                                 one to four times
     0.1 FLUSHALL                                        a tenth as often as others
 
-One command in twelve or so is spoiled: an argument dropped, doubled, exchanged or added, an option of another branch.
+One command in twelve or so is spoiled, unless its line begins with "!": an argument dropped, doubled, exchanged or
+added, an option of another branch.
 All chance comes from the Random given, so a seed gives the same stream on every machine.
 """
 
@@ -142,6 +143,8 @@ class Usage:
         weight = re.match(r"\s*([\d.]+) ", line)
         self.weight = float(weight[1]) if weight else 1.0
         self.line = line[weight.end() :].strip() if weight else line.strip()
+        self.spoiled = 0.0 if self.line.startswith("!") else SPOILED
+        self.line = self.line.removeprefix("!")
         tokens = TOKEN.findall(self.line)
         self.name = tokens[0]
         self.subcommand = f"{tokens[0]}|{tokens[1]}" if len(tokens) > 1 and tokens[1].isupper() else tokens[0]
@@ -154,7 +157,7 @@ class Usage:
         """A command. All its keys are of one slot half the time, if it has several."""
         one_slot = self.keys > 1 and random.random() < 0.5
         argv = _drawn(self.root, random, one_slot)
-        if random.random() < SPOILED:
+        if random.random() < self.spoiled:
             _spoil(argv, self.options, random)
         if random.random() < 0.1:
             argv[0] = argv[0].lower()

@@ -171,3 +171,11 @@ def test_what_the_log_gets() -> None:
         [b"RESTORE", b"k", b"1700000009000", payload, b"replace", b"absttl"],
         [b"DEL", b"k"],
     ]
+
+
+def test_a_log_is_replayed_whatever_versions_are_read_today() -> None:
+    shard = BareShard(1_700_000_000_000)
+    client = ShardConnection(shard)
+    shard.executor.store.config["rdb-version-check"] = "relaxed"
+    client.call("RESTORE", "k", 0, sealed(b"\x00\x01a", 81))
+    assert shard.replayed().executor.store.dbs[0].peek(b"k") == b"a"

@@ -8,6 +8,7 @@ from shard import fields
 from shard.fields import THINNED_MAX
 from shard.keyspace import Keyspace
 from shard.values.hash import Hash
+from shard.walk import info
 from tests.bare_shard import BareShard, ShardConnection
 
 NOW_MS = 1_700_000_000_000
@@ -109,7 +110,7 @@ def test_a_field_found_expired_is_logged_before_the_command_that_found_it(bench:
     assert bench.call("HINCRBY h a 5") == 5
     assert bench.logged() == [b"HDEL h a b", b"HINCRBY h a 5"]
     assert (bench.store.stats.expired_fields, bench.store.stats.expired_keys) == (2, 0)
-    assert bench.db.info()["keys_with_volatile_items"] == 0
+    assert info(bench.db)["keys_with_volatile_items"] == 0
     bench.db._check()
 
 
@@ -117,7 +118,7 @@ def test_the_key_goes_with_its_last_field(bench: Bench) -> None:
     bench.call("HSETEX h PX 10 FIELDS 2 a 1 b 2")
     bench.call("EXPIRE h 1000")
     bench.logged()
-    assert bench.db.info()["keys_with_volatile_items"] == 1
+    assert info(bench.db)["keys_with_volatile_items"] == 1
     bench.wait(10)
     assert bench.call("EXISTS h") == 0 and bench.logged() == [b"HDEL h a b"]
     assert (bench.db.size, bench.store.stats.expired_fields, bench.store.stats.expired_keys) == (0, 2, 0)
@@ -223,7 +224,7 @@ def test_what_nobody_reads_goes_too(full: Bench) -> None:
     assert full.expire(NOW_MS + 9) == 0 or full.call("HLEN h") is not None
     full.wait(100)
     full.expire(NOW_MS + 110)
-    assert full.db.info()["keys_with_volatile_items"] == 1
+    assert info(full.db)["keys_with_volatile_items"] == 1
     assert len(full.db.slots[full.db.slot_of(b"h")][b"h"]) == 2
     full.db._check()
     full.wait(2000)

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from shard.commands.draws import DRAWS_MAX
 from shard.garbage import free_some
 from shard.keyspace import Store
 from shard.values.hash import ENTRIES_MAX, PACK_BYTES_MAX, WORDS_MAX, Hash
-from tests.bare_shard import commands
+from tests.bare_shard import BareShard, ShardConnection, commands
 
 CONFIGS: list[dict[str, Any]] = [
     {},
@@ -156,3 +157,11 @@ def test_freeing_a_large_one() -> None:
     while free_some(store.garbage):
         steps += 1
     assert 100 < steps < 1000
+
+
+def test_as_many_are_drawn_as_the_limit_allows_and_one_more_is_refused() -> None:
+    client = ShardConnection(BareShard(0))
+    client.call("HSET", "h", "a", "1")
+    assert client.call("HRANDFIELD", "h", -DRAWS_MAX) == [b"a"] * DRAWS_MAX
+    assert "out of range" in str(client.call("HRANDFIELD", "h", -DRAWS_MAX - 1))
+    assert client.call("HRANDFIELD", "missing", -DRAWS_MAX - 1) == []

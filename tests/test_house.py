@@ -286,7 +286,7 @@ def _declared() -> set[str]:
 
 
 def test_a_decorated_function_is_not_declared_as_c() -> None:
-    """Cython drops the decorator of a function that a .pxd declares: a command would be missing where it is compiled."""
+    """Cython drops the decorator of what a .pxd declares: a command would be missing where it is compiled."""
     dropped = []
     for path in modules():
         declared = path.with_suffix(".pxd")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from shard.values.stream import ID_MAX, Stream
+from shard.values.stream_groups import COUNT_MAX
 from shard.values.stream_log import CHUNK
 from tests.bare_shard import BareShard
 
@@ -97,3 +98,18 @@ def test_pending_entries_that_are_gone_and_greater_than_what_is_there() -> None:
     again = made_of(list(stream.commands(KEY)))
     assert told(again) == told(stream)
     assert again.entries(0, ID_MAX) == [(2 << 64, [b"f", b"v"])]
+
+
+def test_no_count_becomes_too_large_to_be_told() -> None:
+    shard = BareShard(NOW_MS)
+    top = str(2**63 - 1)
+    for line in (
+        "XADD s 1-1 f v", "XADD s 2-1 f v", "XADD s 3-1 f v", f"XSETID s 3-1 ENTRIESADDED {top}", "XADD s 4-1 f v",
+        f"XGROUP CREATE s g 1-1 ENTRIESREAD {top}", "XREADGROUP GROUP g c COUNT 1 STREAMS s >",
+        f"XCLAIM s g c 0 2-1 RETRYCOUNT {top}", "XREADGROUP GROUP g c STREAMS s 0", "XCLAIM s g c 0 2-1",
+    ):  # fmt: skip
+        assert not shard.executor.run(0, [line.encode().split()])[0].startswith(b"-")  # type: ignore[index]
+    stream = shard.executor.store.dbs[0].peek(KEY)
+    assert stream.added == stream.groups[b"g"].entries_read == COUNT_MAX
+    assert told(shard.replayed().executor.store.dbs[0].peek(KEY)) == told(stream)
+    assert told(made_of(list(stream.commands(KEY)))) == told(stream)

@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 from common.command import DENYOOM, READONLY, WRITE
 from common.errors import RedisError, SyntaxFault, shown
 from common.numbers import INT_MAX, integer, maybe_double, maybe_integer
+from shard.commands.as_sent import NAME, AsSent
 from shard.commands.geo import coordinates, distance_text, parse_place, parse_unit, place_of_member
 from shard.commands.table import TABLE
 from shard.keyspace import Keyspace
 from shard.values.geo_shapes import OUTSIDE, Circle, Polygon, Rectangle, Shape
 from shard.values.geohash import Place, boxes_around, place_of, scores_in
-from shard.values.partial_sort import sort_first
+from shard.values.partial_sort import PARTIAL_SORT_MAX, sort_first
 from shard.values.sorted_set import SortedSet, limits_of, sorted_set_of
 
 command = TABLE.family("geo")
@@ -160,7 +161,7 @@ def geosearch(db: Keyspace, key: bytes, *words: bytes) -> Any:
     value = db.get(key, SortedSet)
     query = Query()
     _parse_options(query, value, words, SEARCHING)
-    _check_search(query, "GEOSEARCH")
+    _check_search(query)
     return _answer(db, value, query, "GEOSEARCH")
 
 
@@ -179,7 +180,7 @@ result."""
     query = Query(store_at=destination)
     _parse_options(query, value, words, SEARCHING_TO_STORE)
     _check_storing(query, "GEOSEARCHSTORE")
-    _check_search(query, "GEOSEARCHSTORE")
+    _check_search(query)
     return _answer(db, value, query, "GEOSEARCHSTORE")
 
 
@@ -218,9 +219,12 @@ def _found(value: SortedSet, query: Query) -> list[Found]:
 
 
 def _sorted(found: list[Found], count: int, sign: int) -> list[Found]:
-    """Ordered by distance, of which `count` are wanted. Where some are equally far away, in the reference's order."""
+    """Ordered by distance, of which `count` are wanted. Where some are equally far away, in the reference's order, but
+    of very many as they were found.
+    """
     ordered = sorted(found, key=lambda one: one.distance * sign)
-    if count < len(found) and any(one.distance == other.distance for one, other in pairwise(ordered)):
+    tied = any(one.distance == other.distance for one, other in pairwise(ordered))
+    if tied and count < len(found) <= PARTIAL_SORT_MAX:
         ordered = list(found)
         sort_first(ordered, [one.distance * sign for one in found], count)
     return ordered
@@ -402,9 +406,8 @@ def _check_storing(query: Query, name: str) -> None:
         raise RedisError(f"ERR {name} is not compatible with WITHDIST, WITHHASH and WITHCOORD options")
 
 
-def _check_search(query: Query, name: str) -> None:
-    """Deviation: the reference repeats the command's name as it was sent; here it is always in upper case."""
+def _check_search(query: Query) -> None:
     if not query.from_ and query.shape != "polygon":
-        raise RedisError(f"ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for {name}")
+        raise AsSent(f"ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for {NAME}")
     if not query.shape:
-        raise RedisError(f"ERR exactly one of BYRADIUS, BYBOX and BYPOLYGON can be specified for {name}")
+        raise AsSent(f"ERR exactly one of BYRADIUS, BYBOX and BYPOLYGON can be specified for {NAME}")

@@ -5,20 +5,18 @@ from random import Random
 from common.command import READONLY
 from common.cursor import parse_cursor
 from common.errors import RedisError, SyntaxFault
-from common.numbers import INTEGER_MAX, INTEGER_MIN, integer
+from common.numbers import INTEGER_MAX, INTEGER_MIN
 from common.resp import Pairs
+from shard.commands.draws import check_draws, parse_count
 from shard.commands.hash_fields import has_due, live_text
 from shard.commands.hashes import live_fields
-from shard.commands.scan import COUNT_DEFAULT, matching
+from shard.commands.scan import matching, parse_options
 from shard.commands.table import TABLE
 from shard.keyspace import Keyspace
 from shard.values.hash import Hash
 
 command = TABLE.family("hash")
 
-DRAWS_MAX = 1 << 20
-"""Fields that HRANDFIELD draws when they may come more than once: a second's worth. Redis draws any number, and does
-nothing else meanwhile until its memory is full."""
 DRAWN_SHARE = 3
 """Up to this part of all fields different ones are drawn one by one, above it among a list of all."""
 
@@ -37,40 +35,17 @@ def hscan(db: Keyspace, key: bytes, cursor: bytes, *options: bytes) -> list[byte
     value: Hash | None = db.get(key, Hash)
     if value is None:
         return [b"0", []]
-    pattern, count, values = _options(options)
+    how = parse_options(options, "HSCAN")
     if value.fields is None:
         following, fields = 0, value.keys()
     else:
-        following, fields = value.fields.scan(place, count)
+        following, fields = value.fields.scan(place, how.count)
     found = []
-    for field in matching(fields, pattern):
+    for field in matching(fields, how.pattern):
         text = live_text(db, value, field)
         if text is not None:
-            found += [field, text] if values else [field]
+            found += [field] if how.bare else [field, text]
     return [b"%d" % following, found]
-
-
-def _options(options: tuple[bytes, ...]) -> tuple[bytes, int, bool]:
-    """Pattern, count, and whether the texts are wanted.  Raises RedisError, as soon as a word is wrong."""
-    pattern, count, values = b"*", COUNT_DEFAULT, True
-    words = iter(options)
-    for word in words:
-        option = word.upper()
-        if option == b"NOVALUES":
-            values = False
-            continue
-        if option == b"NOSCORES":
-            raise RedisError("ERR NOSCORES option can only be used in ZSCAN")
-        argument = next(words, None)
-        if argument is None or option not in (b"COUNT", b"MATCH"):
-            raise SyntaxFault()
-        if option == b"MATCH":
-            pattern = argument
-        else:
-            count = integer(argument)
-            if count < 1:
-                raise SyntaxFault()
-    return pattern, count, values
 
 
 @command(
@@ -94,20 +69,17 @@ def hrandfield(db: Keyspace, key: bytes, *options: bytes) -> bytes | list[bytes]
 
 def _count(options: tuple[bytes, ...]) -> tuple[int, bool]:
     """How many, and whether the texts are wanted.  Raises RedisError."""
-    count = integer(options[0])
-    if count == INTEGER_MIN:
-        raise RedisError(f"ERR value is out of range, value must between {-INTEGER_MAX} and {INTEGER_MAX}")
+    count = parse_count(options[0])
     if len(options) > 2 or (len(options) == 2 and options[1].upper() != b"WITHVALUES"):
         raise SyntaxFault()
     if len(options) == 2 and not INTEGER_MIN // 2 < count <= INTEGER_MAX // 2:
-        raise RedisError("ERR value is out of range")
-    if count < -DRAWS_MAX:
         raise RedisError("ERR value is out of range")
     return count, len(options) == 2
 
 
 def _drawn(db: Keyspace, value: Hash, count: int) -> list[bytes]:
     """`count` different fields, or all; if it is negative, so many in which each may come again. O(count), or O(n)."""
+    check_draws(count)
     random = db.store.random
     size = len(value)
     if value.fields is not None and not has_due(db, value):

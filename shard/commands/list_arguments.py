@@ -1,7 +1,6 @@
 """What the commands on lists share: their arguments, and the bookkeeping of a list that has changed."""
 
-from common.errors import RedisError, SyntaxFault
-from common.numbers import INTEGER_MAX, INTEGER_MIN, integer, maybe_integer
+from common.errors import SyntaxFault
 from shard.keyspace import Keyspace
 from shard.values.list import FILL, LEFT, RIGHT, List
 
@@ -42,19 +41,3 @@ def end_of(word: bytes) -> int:
 
 
 ENDS = {b"LEFT": LEFT, b"RIGHT": RIGHT}
-
-
-def not_negative(word: bytes, text: str) -> int:
-    """An integer from 0 on.  Raises RedisError with the `text`."""
-    number = maybe_integer(word)
-    if number is None or number < 0:
-        raise RedisError(text)
-    return number
-
-
-def symmetric(word: bytes) -> int:
-    """An integer that has a negative: all but the smallest.  Raises RedisError."""
-    number = integer(word)
-    if number == INTEGER_MIN:
-        raise RedisError(f"ERR value is out of range, value must between {-INTEGER_MAX} and {INTEGER_MAX}")
-    return number

@@ -8,10 +8,11 @@ from typing import Any
 
 from common.command import BLOCKING, DENYOOM, WRITE
 from shard.blocking import Blocked, deadline_ms
+from shard.commands.counts import multiple_pop
 from shard.commands.list_arguments import end_of
 from shard.commands.list_moves import KEYS as MOVE_KEYS
 from shard.commands.list_moves import move
-from shard.commands.list_pops import KEYS, parse_lmpop, pop_first
+from shard.commands.list_pops import KEYS, pop_first
 from shard.commands.table import TABLE
 from shard.keyspace import Keyspace
 from shard.values.list import LEFT, RIGHT, List
@@ -70,9 +71,9 @@ def _pop(db: Keyspace, words: tuple[bytes, ...], end: int) -> list[bytes] | Bloc
     summary="Pops the first element from one of multiple lists. Blocks until an element is available otherwise. "
     "Deletes the list if the last element was popped.",
 )
-def blmpop(db: Keyspace, timeout: bytes, numkeys: bytes, *words: bytes) -> Sequence[Any] | Blocked:
+def blmpop(db: Keyspace, timeout: bytes, *words: bytes) -> Sequence[Any] | Blocked:
     """Answers the key and a list of elements, of the first key that has some."""
-    keys, end, count = parse_lmpop(numkeys, words)
+    keys, end, count = multiple_pop(words, end_of)
     until_ms = deadline_ms(timeout, db.store.now_ms)
     popped = pop_first(db, keys, end, count)
     if popped is None:

@@ -4,7 +4,8 @@ from common.command import DENYOOM, WRITE
 from common.errors import NoSuchKey, OutOfRange, SyntaxFault
 from common.numbers import integer
 from common.resp import OK, Status
-from shard.commands.list_arguments import bounds, fill_of, place_of, shrunk, symmetric
+from shard.commands.counts import symmetric
+from shard.commands.list_arguments import bounds, fill_of, place_of, shrunk
 from shard.commands.table import TABLE
 from shard.keyspace import Keyspace
 from shard.values.list import LEFT, RIGHT, List

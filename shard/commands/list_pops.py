@@ -1,10 +1,10 @@
 """Lists: taking elements at the ends. `pop_first` is what the blocking commands call, too."""
 
 from common.command import FAST, WRITE
-from common.errors import RedisError, SyntaxFault, wrong_arity
-from common.numbers import maybe_integer
+from common.errors import wrong_arity
 from common.resp import NULL_ARRAY, NullArray
-from shard.commands.list_arguments import end_of, not_negative, shrunk
+from shard.commands.counts import multiple_pop, pop_count
+from shard.commands.list_arguments import end_of, shrunk
 from shard.commands.table import TABLE
 from shard.keyspace import Keyspace
 from shard.values.list import LEFT, RIGHT, List
@@ -56,7 +56,7 @@ def _pop(db: Keyspace, key: bytes, end: int) -> bytes | None:
 def _pop_some(db: Keyspace, key: bytes, words: tuple[bytes, ...], end: int, name: str) -> list[bytes] | NullArray:
     if len(words) > 1:
         raise wrong_arity(name)
-    count = not_negative(words[0], "ERR value is out of range, must be positive")
+    count = pop_count(words[0])
     value = db.to_write(key, List)
     if value is None:
         return NULL_ARRAY
@@ -73,36 +73,11 @@ def _pop_some(db: Keyspace, key: bytes, words: tuple[bytes, ...], end: int, name
     complexity="O(N+M) where N is the number of provided keys and M is the number of elements returned.",
     keys=KEYS,
 )
-def lmpop(db: Keyspace, numkeys: bytes, *words: bytes) -> list[bytes | list[bytes]] | NullArray:
+def lmpop(db: Keyspace, *words: bytes) -> list[bytes | list[bytes]] | NullArray:
     """Returns multiple elements from a list after removing them. Deletes the list if the last element was popped."""
-    keys, end, count = parse_lmpop(numkeys, words)
+    keys, end, count = multiple_pop(words, end_of)
     popped = pop_first(db, keys, end, count)
     return NULL_ARRAY if popped is None else [popped[0], popped[1]]
-
-
-def parse_lmpop(numkeys: bytes, words: tuple[bytes, ...]) -> tuple[tuple[bytes, ...], int, int]:
-    """Keys, LEFT or RIGHT, and count, of what LMPOP and BLMPOP say.  Raises RedisError."""
-    number = positive(numkeys, "ERR numkeys should be greater than 0")
-    if number >= len(words):
-        raise SyntaxFault()
-    end = end_of(words[number])
-    options = words[number + 1 :]
-    if not options:
-        return words[:number], end, 1
-    if len(options) < 2 or options[0].upper() != b"COUNT":
-        raise SyntaxFault()
-    count = positive(options[1], "ERR count should be greater than 0")
-    if len(options) > 2:
-        raise SyntaxFault()
-    return words[:number], end, count
-
-
-def positive(word: bytes, text: str) -> int:
-    """An integer from 1 on.  Raises RedisError with the `text`."""
-    number = maybe_integer(word)
-    if number is None or number < 1:
-        raise RedisError(text)
-    return number
 
 
 def pop_first(db: Keyspace, keys: tuple[bytes, ...], end: int, count: int) -> tuple[bytes, list[bytes]] | None:

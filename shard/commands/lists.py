@@ -5,7 +5,8 @@ from itertools import islice
 from common.command import DENYOOM, FAST, READONLY, WRITE
 from common.errors import RedisError, SyntaxFault
 from common.numbers import integer
-from shard.commands.list_arguments import bounds, fill_of, not_negative, place_of, symmetric
+from shard.commands.counts import not_negative, symmetric
+from shard.commands.list_arguments import bounds, fill_of, place_of
 from shard.commands.table import TABLE
 from shard.keyspace import Keyspace
 from shard.values.list import LEFT, RIGHT, List

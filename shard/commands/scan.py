@@ -3,7 +3,7 @@
 The router has SCAN and RANDOMKEY of its own and comes here for one shard; a bare shard answers clients with these.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from common.command import ALL_SHARDS, READONLY, SPECIAL, SPECIAL_FAN
 from common.cursor import parse_cursor
@@ -34,37 +34,54 @@ ONLY_IN = {b"NOVALUES": "HSCAN", b"NOSCORES": "ZSCAN"}
 def scan_(db: Keyspace, cursor: bytes, *options: bytes) -> list[bytes | list[bytes]]:
     """Iterates over the key names in the database."""
     place = parse_cursor(cursor)
-    pattern, count, kind = _scan_options(options)
-    following, keys = scan(db, place, count)
-    keys = matching(keys, pattern)
-    if kind:
+    how = parse_options(options, "SCAN")
+    following, keys = scan(db, place, how.count)
+    keys = matching(keys, how.pattern)
+    if how.type:
         found = [(key, db.peek(key)) for key in keys]
-        keys = [key for key, value in found if value is not None and type_name(value) == kind]
+        keys = [key for key, value in found if value is not None and type_name(value) == how.type]
     return [b"%d" % following, keys]
 
 
-def _scan_options(options: tuple[bytes, ...]) -> tuple[bytes, int, str]:
-    """Pattern, count, and the name of a type or "".  Raises RedisError, as soon as a word is wrong."""
-    pattern, count, kind = b"*", COUNT_DEFAULT, ""
-    words = iter(options)
-    for word in words:
+class ScanOptions:
+    """What a scan says behind its cursor."""
+
+    __slots__ = ("pattern", "count", "type", "bare")
+
+    def __init__(self) -> None:
+        self.pattern = b"*"
+        self.count = COUNT_DEFAULT
+        self.type = ""
+        """That SCAN asks for, "" for any."""
+        self.bare = False
+        """NOVALUES or NOSCORES: fields and members by themselves."""
+
+
+def parse_options(words: Sequence[bytes], name: str) -> ScanOptions:
+    """The options of SCAN, HSCAN, SSCAN or ZSCAN.  Raises RedisError, as soon as a word is wrong."""
+    options = ScanOptions()
+    rest = iter(words)
+    for word in rest:
         option = word.upper()
         if option in ONLY_IN:
-            raise RedisError(f"ERR {option.decode()} option can only be used in {ONLY_IN[option]}")
-        argument = next(words, None)
+            if ONLY_IN[option] != name:
+                raise RedisError(f"ERR {option.decode()} option can only be used in {ONLY_IN[option]}")
+            options.bare = True
+            continue
+        argument = next(rest, None)
         if argument is None:
             raise SyntaxFault()
         if option == b"COUNT":
-            count = integer(argument)
-            if count < 1:
+            options.count = integer(argument)
+            if options.count < 1:
                 raise SyntaxFault()
         elif option == b"MATCH":
-            pattern = argument
-        elif option == b"TYPE":
-            kind = _type(argument)
+            options.pattern = argument
+        elif option == b"TYPE" and name == "SCAN":
+            options.type = _type(argument)
         else:
             raise SyntaxFault()
-    return pattern, count, kind
+    return options
 
 
 def _type(word: bytes) -> str:

@@ -8,8 +8,8 @@ from itertools import chain, islice
 
 from common.command import DENYOOM, READONLY, WRITE
 from common.errors import RedisError, SyntaxFault
-from common.numbers import maybe_integer
 from common.resp import Members
+from shard.commands.counts import parse_limit, positive
 from shard.commands.table import TABLE
 from shard.keyspace import Keyspace
 from shard.values.set import INTSET, LISTPACK, Set, as_intset, collected, limits_of, made
@@ -47,9 +47,7 @@ def sinterstore(db: Keyspace, destination: bytes, *keys: bytes) -> int:
 @command("SINTERCARD numkeys key [key ...] [LIMIT limit]", READONLY, since="7.0.0", complexity=SMALLEST)
 def sintercard(db: Keyspace, numkeys: bytes, *words: bytes) -> int:
     """Returns the number of members of the intersect of multiple sets."""
-    count = maybe_integer(numkeys)
-    if count is None or count < 1:
-        raise RedisError("ERR numkeys should be greater than 0")
+    count = positive(numkeys, "ERR numkeys should be greater than 0")
     if count > len(words):
         raise RedisError("ERR Number of keys can't be greater than number of args")
     limit = _limit(words[count:])
@@ -69,15 +67,8 @@ def _limit(words: tuple[bytes, ...]) -> int:
         number = next(rest, None)
         if word.upper() != b"LIMIT" or number is None:
             raise SyntaxFault()
-        limit = _not_negative(number)
+        limit = parse_limit(number)
     return limit
-
-
-def _not_negative(word: bytes) -> int:
-    number = maybe_integer(word)
-    if number is None or number < 0:
-        raise RedisError("ERR LIMIT can't be negative")
-    return number
 
 
 def _common_of_all(sets: Sequence[Set | None]) -> list[bytes]:

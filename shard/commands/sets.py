@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 
 from common.command import DENYOOM, FAST, READONLY, WRITE
 from common.cursor import parse_cursor
-from common.errors import RedisError, SyntaxFault
-from common.glob import matcher
-from common.numbers import INTEGER_MAX, integer, maybe_integer
+from common.errors import SyntaxFault
 from common.resp import Members
+from shard.commands.counts import pop_count
+from shard.commands.draws import check_draws, parse_count
+from shard.commands.scan import matching, parse_options
 from shard.commands.table import TABLE
 from shard.keyspace import Keyspace
 from shard.values.set import Set
@@ -20,17 +21,11 @@ command = TABLE.family("set")
 NONE = Members()
 """The reply where there is no key."""
 
-DRAWS_MAX = 1 << 27
-"""Members with repetition that one SRANDMEMBER answers. The reference sets no limit but its memory, and dies of more;
-so much is some gigabytes, which is more than a client may be owed."""
 LOGGED_MAX = 1024
 """Members in one of the commands by which the log tells of SPOP, as in the reference."""
 SHRINK_FACTOR = 5
 """An SPOP that leaves less than one in so many of what it takes makes the set anew, as in the reference: so a hashtable
 becomes a listpack again."""
-
-COUNT_DEFAULT = 10
-ONLY_IN = {b"NOVALUES": "HSCAN", b"NOSCORES": "ZSCAN"}
 
 
 # --- In and out ------------------------------------------------------------------------------------------------------
@@ -166,33 +161,9 @@ def sscan(db: Keyspace, key: bytes, cursor: bytes, *options: bytes) -> list[byte
     value = db.get(key, Set)
     if value is None:
         return [b"0", []]
-    pattern, count = _scan_options(options)
-    following, members = value.scan(place, count)
-    if pattern != b"*":
-        members = list(filter(matcher(pattern), members))
-    return [b"%d" % following, members]
-
-
-def _scan_options(options: tuple[bytes, ...]) -> tuple[bytes, int]:
-    """Pattern and count.  Raises RedisError, as soon as a word is wrong."""
-    pattern, count = b"*", COUNT_DEFAULT
-    words = iter(options)
-    for word in words:
-        option = word.upper()
-        if option in ONLY_IN:
-            raise RedisError(f"ERR {option.decode()} option can only be used in {ONLY_IN[option]}")
-        argument = next(words, None)
-        if argument is None:
-            raise SyntaxFault()
-        if option == b"COUNT":
-            count = integer(argument)
-            if count < 1:
-                raise SyntaxFault()
-        elif option == b"MATCH":
-            pattern = argument
-        else:
-            raise SyntaxFault()
-    return pattern, count
+    how = parse_options(options, "SSCAN")
+    following, members = value.scan(place, how.count)
+    return [b"%d" % following, matching(members, how.pattern)]
 
 
 # --- By chance -------------------------------------------------------------------------------------------------------
@@ -210,18 +181,14 @@ def srandmember(db: Keyspace, key: bytes, *options: bytes) -> bytes | None | lis
     if not options:
         any_of: Set | None = db.get(key, Set)
         return None if any_of is None else any_of.random_member(db.store.random)
-    count = _one_count(options)
-    number = integer(count)
-    if number < -INTEGER_MAX:
-        raise RedisError(f"ERR value is out of range, value must between {-INTEGER_MAX} and {INTEGER_MAX}")
+    count = parse_count(_one_count(options))
     value: Set | None = db.get(key, Set)
-    if value is None or not number:
+    if value is None or not count:
         return []
-    if number > 0:
-        return value.sample(db.store.random, number)
-    if number < -DRAWS_MAX:
-        raise RedisError(f"ERR value is out of range, value must between {-DRAWS_MAX} and {INTEGER_MAX}")
-    return value.draws(db.store.random, -number)
+    if count > 0:
+        return value.sample(db.store.random, count)
+    check_draws(count)
+    return value.draws(db.store.random, -count)
 
 
 @command(
@@ -248,9 +215,7 @@ popped."""
 
 
 def _pop_many(db: Keyspace, key: bytes, word: bytes) -> Members:
-    count = maybe_integer(word)
-    if count is None or count < 0:
-        raise RedisError("ERR value is out of range, must be positive")
+    count = pop_count(word)
     value = db.to_write(key, Set)
     if value is None or not count:
         return NONE

@@ -21,7 +21,7 @@ from shard.commands.table import TABLE
 from shard.keyspace import Keyspace
 from shard.values.hash import Hash
 from shard.values.list import RIGHT, List
-from shard.values.partial_sort import INSERTION_MAX, sort_first
+from shard.values.partial_sort import INSERTION_MAX, PARTIAL_SORT_MAX, sort_first
 from shard.values.set import Set
 from shard.values.sorted_set import SortedSet
 
@@ -35,9 +35,6 @@ ACL = "set sortedset list dangerous -keyspace"
 
 NO_LISTPACK = (0, 0)
 """Limits that no sorted set keeps."""
-PARTIAL_SORT_MAX = 10_000
-"""Elements whose order among equals is the reference's where LIMIT takes some of them. Its sort runs in Python here:
-more would take over 0.1 s, and if they are arranged for it, its square."""
 
 
 @command(

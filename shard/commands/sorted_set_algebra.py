@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from common.command import DENYOOM, READONLY, WRITE
 from common.errors import NotAFloat, RedisError, SyntaxFault, WrongType
-from common.numbers import double, integer, maybe_integer
+from common.numbers import double, integer
 from common.resp import Pairs
+from shard.commands.counts import parse_limit
 from shard.commands.table import TABLE
 from shard.keyspace import Keyspace, Value, type_name
 from shard.values.sorted_set import limits_of, sorted_set_of
@@ -135,10 +136,7 @@ def _with_scores(operation: Operation, words: tuple[bytes, ...]) -> None:
 
 
 def _limit(operation: Operation, words: tuple[bytes, ...]) -> None:
-    limit = maybe_integer(words[0])
-    if limit is None or limit < 0:
-        raise RedisError("ERR LIMIT can't be negative")
-    operation.limit = limit
+    operation.limit = parse_limit(words[0])
 
 
 _OPTIONS = {b"WEIGHTS": _weights, b"AGGREGATE": _aggregate, b"WITHSCORES": _with_scores, b"LIMIT": _limit}

@@ -7,7 +7,8 @@ from typing import Any
 
 from common.command import BLOCKING, FAST, WRITE
 from shard.blocking import Blocked, deadline_ms
-from shard.commands.sorted_set_pops import MAX, MIN, multiple_pop, pop_first
+from shard.commands.counts import multiple_pop
+from shard.commands.sorted_set_pops import MAX, MIN, end_of, pop_first
 from shard.commands.table import TABLE
 from shard.keyspace import Keyspace
 from shard.values.sorted_set import SortedSet
@@ -70,7 +71,7 @@ def _pop(db: Keyspace, words: tuple[bytes, ...], end: bytes) -> list[bytes | flo
 )
 def bzmpop(db: Keyspace, timeout: bytes, *words: bytes) -> list[Any] | Blocked:
     """Answers the key and the entries, of the first key that has some."""
-    keys, end, count = multiple_pop(words)
+    keys, end, count = multiple_pop(words, end_of)
     until_ms = deadline_ms(timeout, db.store.now_ms)
     popped = pop_first(db, keys, end, count)
     if popped is None:

@@ -1,9 +1,9 @@
 """Taking members off the ends of sorted sets. `pop_first` and `pop` serve the commands that wait for one too."""
 
 from common.command import FAST, WRITE
-from common.errors import RedisError, SyntaxFault
-from common.numbers import maybe_integer
+from common.errors import SyntaxFault
 from common.resp import NULL_ARRAY, NullArray, Pairs
+from shard.commands.counts import multiple_pop, pop_count
 from shard.commands.table import TABLE
 from shard.keyspace import Keyspace
 from shard.values.sorted_set import SortedSet
@@ -57,27 +57,6 @@ def end_of(word: bytes) -> bytes:
     return end
 
 
-def multiple_pop(words: tuple[bytes, ...]) -> tuple[tuple[bytes, ...], bytes, int]:
-    """The keys, the end and the count that ZMPOP and BZMPOP are told, from numkeys on.  Raises RedisError."""
-    numkeys = maybe_integer(words[0])
-    if numkeys is None or numkeys < 1:
-        raise RedisError("ERR numkeys should be greater than 0")
-    keys, rest = words[1 : numkeys + 1], words[numkeys + 1 :]
-    if not rest:
-        raise SyntaxFault()
-    end = end_of(rest[0])
-    if len(rest) == 1:
-        return keys, end, 1
-    if len(rest) == 2 or rest[1].upper() != b"COUNT":
-        raise SyntaxFault()
-    count = maybe_integer(rest[2])
-    if count is None or count < 1:
-        raise RedisError("ERR count should be greater than 0")
-    if len(rest) > 3:
-        raise SyntaxFault()
-    return keys, end, count
-
-
 # --- Commands --------------------------------------------------------------------------------------------------------
 
 COMPLEXITY = (
@@ -116,20 +95,12 @@ def zpopmax(db: Keyspace, key: bytes, *count: bytes) -> list[bytes | float] | Pa
 def _popped(db: Keyspace, key: bytes, end: bytes, words: tuple[bytes, ...]) -> list[bytes | float] | Pairs:
     if len(words) > 1:
         raise SyntaxFault()
-    count = positive(words[0]) if words else 1
+    count = pop_count(words[0]) if words else 1
     value = db.to_write(key, SortedSet)
     entries = pop(db, key, value, end, count) if value is not None and count else []
     if words:
         return Pairs(entries)
     return [word for entry in entries for word in entry]
-
-
-def positive(word: bytes) -> int:
-    """A number from 0 on.  Raises RedisError."""
-    number = maybe_integer(word)
-    if number is None or number < 0:
-        raise RedisError("ERR value is out of range, must be positive")
-    return number
 
 
 @command(
@@ -144,7 +115,7 @@ def positive(word: bytes) -> int:
 )
 def zmpop(db: Keyspace, *words: bytes) -> list[bytes | list[list[bytes | float]]] | NullArray:
     """Answers the key and the entries, of the first key that has some."""
-    keys, end, count = multiple_pop(words)
+    keys, end, count = multiple_pop(words, end_of)
     found = pop_first(db, keys, end, count)
     if found is None:
         return NULL_ARRAY

@@ -5,18 +5,16 @@ from random import Random
 from common.command import READONLY
 from common.cursor import parse_cursor
 from common.errors import RedisError, SyntaxFault
-from common.glob import matcher
-from common.numbers import INTEGER_MAX, integer
+from common.numbers import INTEGER_MAX
 from common.resp import Pairs, double_text
+from shard.commands.draws import check_draws, parse_count
+from shard.commands.scan import matching, parse_options
 from shard.commands.table import TABLE
 from shard.keyspace import Keyspace
 from shard.values.sorted_set import SortedSet
 
 command = TABLE.family("sorted-set")
 
-DRAWS_MAX = 1 << 24
-"""Members that may be drawn at once, if they may come several times. (Valkey has no limit, and may take all memory.)"""
-SCAN_COUNT = 10
 DENSE = 3
 """From one in so many members on, all are fetched at once."""
 
@@ -33,9 +31,7 @@ def zrandmember(db: Keyspace, key: bytes, *words: bytes) -> bytes | list[bytes] 
     if not words:
         value = db.get(key, SortedSet)
         return None if value is None else _members(value, [db.store.random.randrange(len(value))])[0]
-    count = integer(words[0])
-    if count < -INTEGER_MAX:
-        raise RedisError(f"ERR value is out of range, value must between -{INTEGER_MAX} and {INTEGER_MAX}")
+    count = parse_count(words[0])
     if len(words) > 2 or (len(words) == 2 and words[1].upper() != b"WITHSCORES"):
         raise SyntaxFault()
     if len(words) == 2 and abs(count) > INTEGER_MAX // 2:
@@ -43,8 +39,7 @@ def zrandmember(db: Keyspace, key: bytes, *words: bytes) -> bytes | list[bytes] 
     value = db.get(key, SortedSet)
     if value is None:
         return []
-    if count < -DRAWS_MAX:
-        raise RedisError(f"ERR value is out of range, value must between -{DRAWS_MAX} and {INTEGER_MAX}")
+    check_draws(count)
     members = _members(value, _ranks(db.store.random, len(value), count))
     return members if len(words) == 1 else Pairs([(member, value.score(member)) for member in members])
 
@@ -77,11 +72,10 @@ def zscan(db: Keyspace, key: bytes, cursor: bytes, *options: bytes) -> list[byte
     value = db.get(key, SortedSet)
     if value is None:
         return [b"0", []]
-    pattern, count, with_scores = _scan_options(options)
-    following, members = value.scan(place, count)
-    if pattern != b"*":
-        members = list(filter(matcher(pattern), members))
-    if with_scores:
+    how = parse_options(options, "ZSCAN")
+    following, members = value.scan(place, how.count)
+    members = matching(members, how.pattern)
+    if not how.bare:
         text = double_text if value.listpacked else _long_text
         members = [word for member in members for word in (member, text(value.score(member)))]
     return [b"%d" % following, members]
@@ -90,28 +84,3 @@ def zscan(db: Keyspace, key: bytes, cursor: bytes, *options: bytes) -> list[byte
 def _long_text(score: float) -> bytes:
     """As the reference writes the scores of a skiplist here, and nowhere else."""
     return b"%.17g" % score
-
-
-def _scan_options(options: tuple[bytes, ...]) -> tuple[bytes, int, bool]:
-    """Pattern, count, and whether scores are wanted.  Raises RedisError, as soon as a word is wrong."""
-    pattern, count, with_scores = b"*", SCAN_COUNT, True
-    words = iter(options)
-    for word in words:
-        option = word.upper()
-        if option == b"NOSCORES":
-            with_scores = False
-            continue
-        if option == b"NOVALUES":
-            raise RedisError("ERR NOVALUES option can only be used in HSCAN")
-        argument = next(words, None)
-        if argument is None:
-            raise SyntaxFault()
-        if option == b"COUNT":
-            count = integer(argument)
-            if count < 1:
-                raise SyntaxFault()
-        elif option == b"MATCH":
-            pattern = argument
-        else:
-            raise SyntaxFault()
-    return pattern, count, with_scores

@@ -7,7 +7,7 @@ from common.errors import RedisError, shown
 from shard.commands.stream_ids import id_text
 from shard.keyspace import Keyspace
 from shard.values.stream import Stream
-from shard.values.stream_groups import Consumer, Group, Pending
+from shard.values.stream_groups import COUNT_MAX, Consumer, Group, Pending
 from shard.values.stream_log import CHUNK, claim
 
 
@@ -43,7 +43,7 @@ class Delivery:
     def give_again(self, id_: int, pending: Pending) -> None:
         """The consumer asked for an entry that it has."""
         pending.delivered_ms = self.now_ms
-        pending.count += 1
+        pending.count = min(pending.count + 1, COUNT_MAX)
         self._claimed(id_, self.name, self.now_ms, pending.count)
 
     def forget(self, id_: int, pending: Pending) -> None:
@@ -59,8 +59,7 @@ class Delivery:
         db, key, group = self.db, self.key, self.group
         if not self.is_new and not self.moved and not self.claims:
             return
-        # Who waits for the stream does not find more than before, and is not waked.
-        db.store.changes += 1
+        db.changed_quietly(key)
         if self.is_new:
             db.log(b"XGROUP", b"CREATECONSUMER", key, self.group_name, self.name)
         for (consumer, delivered_ms, count), ids in self.claims.items():

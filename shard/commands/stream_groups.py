@@ -1,15 +1,20 @@
-"""Streams: consumer groups and their consumers, and XACK."""
+"""Streams: consumer groups and their consumers, and XACK.
+
+As in the reference, only the end of a group is told to who waits for it: a group that is set to an earlier ID has
+entries to give, but whoever waits gets them with the next one that is added.
+"""
 
 from common.command import DENYOOM, FAST, WRITE
 from common.errors import RedisError, shown
 from common.numbers import integer
 from common.resp import OK, Status
+from shard.commands.as_sent import unknown_or_arity
 from shard.commands.stream_delivery import moment_ms
 from shard.commands.stream_ids import parse_end, parse_id
 from shard.commands.table import TABLE
 from shard.keyspace import Keyspace
 from shard.values.stream import Stream
-from shard.values.stream_groups import UNKNOWN, Consumer, Group
+from shard.values.stream_groups import COUNT_MAX, UNKNOWN, Consumer, Group
 
 command = TABLE.family("stream")
 
@@ -50,12 +55,12 @@ SETID_WORDS = 2
 )
 def create(db: Keyspace, key: bytes, name: bytes, id_: bytes, *words: bytes) -> Status:
     """Creates a consumer group."""
-    makes, entries_read = _parse_options(words, "CREATE")
+    makes_stream, entries_read = _parse_options(words, makes=True)
     stream = db.to_write(key, Stream)
-    if stream is None and not makes:
+    if stream is None and not makes_stream:
         raise RedisError(NO_KEY)
     if len(words) > CREATE_WORDS_MAX:
-        raise _unknown("CREATE")
+        raise unknown_or_arity("XGROUP")
     end_id = 0 if stream is None else stream.last_id
     last_id = end_id if id_ == b"$" else parse_id(id_)
     if stream is None:
@@ -63,7 +68,7 @@ def create(db: Keyspace, key: bytes, name: bytes, id_: bytes, *words: bytes) -> 
     elif name in stream.groups:
         raise RedisError("BUSYGROUP Consumer Group name already exists")
     else:
-        db.changed(key)
+        db.changed_quietly(key)
     stream.groups[name] = Group(last_id, entries_read)
     return OK
 
@@ -71,13 +76,13 @@ def create(db: Keyspace, key: bytes, name: bytes, id_: bytes, *words: bytes) -> 
 @command("XGROUP SETID key group <id | $> [ENTRIESREAD entries-read]", WRITE, since="5.0.0", complexity="O(1)")
 def setid(db: Keyspace, key: bytes, name: bytes, id_: bytes, *words: bytes) -> Status:
     """Sets the last-delivered ID of a consumer group."""
-    _, entries_read = _parse_options(words, "SETID")
+    _, entries_read = _parse_options(words, makes=False)
     stream, group = _group(db, key, name)
     if len(words) not in (0, SETID_WORDS):
-        raise _unknown("SETID")
+        raise unknown_or_arity("XGROUP")
     group.last_id = stream.last_id if id_ == b"$" else parse_end(id_)
     group.entries_read = entries_read
-    db.changed(key)
+    db.changed_quietly(key)
     return OK
 
 
@@ -110,7 +115,7 @@ def createconsumer(db: Keyspace, key: bytes, name: bytes, consumer: bytes) -> in
     if consumer in group.consumers:
         return 0
     group.consumers[consumer] = Consumer(moment_ms(db))
-    db.changed(key)
+    db.changed_quietly(key)
     return 1
 
 
@@ -121,7 +126,7 @@ def delconsumer(db: Keyspace, key: bytes, name: bytes, consumer: bytes) -> int:
     removed = group.remove_consumer(consumer)
     if removed is None:
         return 0
-    db.changed(key)
+    db.changed_quietly(key)
     return len(removed)
 
 
@@ -139,26 +144,26 @@ def xack(db: Keyspace, key: bytes, name: bytes, *words: bytes) -> int:
         return 0
     acknowledged: int = sum([group.forget(id_) for id_ in [parse_id(word) for word in words]])
     if acknowledged:
-        db.store.changes += 1  # As in stream_delivery.py: nobody is waked.
+        db.changed_quietly(key)
     return acknowledged
 
 
-def _parse_options(words: tuple[bytes, ...], subcommand: str) -> tuple[bool, int]:
-    """MKSTREAM and ENTRIESREAD.  Raises RedisError."""
-    makes, entries_read = False, UNKNOWN
+def _parse_options(words: tuple[bytes, ...], *, makes: bool) -> tuple[bool, int]:
+    """MKSTREAM, which only what `makes` a group knows, and ENTRIESREAD.  Raises RedisError."""
+    makes_stream, entries_read = False, UNKNOWN
     rest = iter(words)
     for word in rest:
         name = word.upper()
-        if subcommand == "CREATE" and name == b"MKSTREAM":
-            makes = True
+        if makes and name == b"MKSTREAM":
+            makes_stream = True
             continue
         value = next(rest, None)
         if name != b"ENTRIESREAD" or value is None:
-            raise _unknown(subcommand)
-        entries_read = integer(value)
+            raise unknown_or_arity("XGROUP")
+        entries_read = min(integer(value), COUNT_MAX)
         if entries_read < 0 and entries_read != UNKNOWN:
             raise RedisError("ERR value for ENTRIESREAD must be positive or -1")
-    return makes, entries_read
+    return makes_stream, entries_read
 
 
 def _group(db: Keyspace, key: bytes, name: bytes) -> tuple[Stream, Group]:
@@ -170,7 +175,3 @@ def _group(db: Keyspace, key: bytes, name: bytes) -> tuple[Stream, Group]:
     if group is None:
         raise RedisError(f"NOGROUP No such consumer group '{shown(name)}' for key name '{shown(key)}'")
     return stream, group
-
-
-def _unknown(subcommand: str) -> RedisError:
-    return RedisError(f"ERR unknown subcommand or wrong number of arguments for '{subcommand}'. Try XGROUP HELP.")

@@ -5,6 +5,7 @@ from typing import Any
 from common.command import READONLY
 from common.errors import NoSuchKey, RedisError, shown
 from common.numbers import integer
+from shard.commands.as_sent import unknown_or_arity
 from shard.commands.stream_delivery import moment_ms
 from shard.commands.stream_ids import id_text
 from shard.commands.stream_ranges import shown as entries_shown
@@ -28,7 +29,6 @@ command.container("XINFO", "A container for stream introspection commands.", sin
 
 COUNT_DEFAULT = 10
 """Entries, and pending ones of each group and consumer, that FULL shows."""
-BAD_OPTIONS = "ERR unknown subcommand or wrong number of arguments for 'STREAM'. Try XINFO HELP."
 
 
 @command("XINFO STREAM key [FULL [COUNT count]]", READONLY, since="5.0.0", complexity="O(1)")
@@ -129,6 +129,6 @@ def _parse_count(words: tuple[bytes, ...]) -> int:
     if not words:
         return 0
     if len(words) not in (1, 3) or words[0].upper() != b"FULL" or (words[1:] and words[1].upper() != b"COUNT"):
-        raise RedisError(BAD_OPTIONS)
+        raise unknown_or_arity("XINFO")
     count = integer(words[2]) if len(words) > 1 else COUNT_DEFAULT
     return count if count >= 0 else COUNT_DEFAULT

@@ -12,14 +12,14 @@ from shard.commands.stream_ids import id_text, parse_id, parse_last, parse_start
 from shard.commands.table import TABLE
 from shard.keyspace import Keyspace
 from shard.values.stream import Stream
-from shard.values.stream_groups import Group, Pending
+from shard.values.stream_groups import COUNT_MAX, Group, Pending
 
 command = TABLE.family("stream")
 
 XPENDING_WORDS_MAX = 6
 """IDLE, a time, start, end, count and a consumer."""
 COUNT_DEFAULT = 100
-COUNT_MAX = (2**63 - 1) // 16
+AUTOCLAIM_COUNT_MAX = (2**63 - 1) // 16
 ATTEMPTS_FACTOR = 10
 """How many entries XAUTOCLAIM looks at for each that it may claim."""
 DELETED_IDS_BYTES_MAX = 1 << 46
@@ -158,7 +158,7 @@ def _claimed(delivery: Delivery, stream: Stream, id_: int, claim: Claim) -> Any:
     count = claim.count
     if count < 0:
         count = (1 if pending is None else pending.count) + (not claim.only_ids)
-    delivery.give(id_, count, claim.delivered_ms)
+    delivery.give(id_, min(count, COUNT_MAX), claim.delivered_ms)
     return id_text(id_) if claim.only_ids else [id_text(id_), words]
 
 
@@ -263,7 +263,7 @@ def _parse_autoclaim(words: tuple[bytes, ...]) -> tuple[int, bool]:
         if name == b"COUNT" and at + 1 < len(words):
             at += 1
             number = maybe_integer(words[at])
-            if number is None or not 0 < number <= COUNT_MAX:
+            if number is None or not 0 < number <= AUTOCLAIM_COUNT_MAX:
                 raise RedisError("ERR COUNT must be > 0")
             count = number
         elif name == b"JUSTID":

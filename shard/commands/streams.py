@@ -9,6 +9,7 @@ from shard.commands.stream_trim import AUTO, AUTO_SEQUENCE, parse_options
 from shard.commands.table import TABLE
 from shard.keyspace import Keyspace
 from shard.values.stream import ID_MAX, Stream
+from shard.values.stream_groups import COUNT_MAX
 from shard.values.stream_node import ID_BITS, MASK
 
 command = TABLE.family("stream")
@@ -103,7 +104,7 @@ def xdel(db: Keyspace, key: bytes, *words: bytes) -> int:
         return 0
     deleted: int = sum([stream.remove(id_) for id_ in [parse_id(word) for word in words]])
     if deleted:
-        db.changed(key)
+        db.changed_quietly(key)
     return deleted
 
 
@@ -124,7 +125,7 @@ def xtrim(db: Keyspace, key: bytes, *words: bytes) -> int:
         return 0
     deleted = options.trim(db, stream)
     if deleted:
-        db.changed(key)
+        db.changed_quietly(key)
         db.log(b"XTRIM", key, *options.logged(stream))
     return deleted
 
@@ -150,10 +151,10 @@ def xsetid(db: Keyspace, key: bytes, last_id: bytes, *words: bytes) -> Status:
         raise RedisError("ERR The entries_added specified in XSETID is smaller than the target stream length")
     stream.last_id = id_
     if added >= 0:
-        stream.added = added
+        stream.added = min(added, COUNT_MAX)
     if max_deleted_id:
         stream.max_deleted_id = max_deleted_id
-    db.changed(key)
+    db.changed_quietly(key)
     return OK
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from shard.rdb.encoding import BadObject, Reader, Writer
 from shard.values import listpack
 from shard.values.stream import Stream, of_wire
-from shard.values.stream_groups import ID_BYTES, UNKNOWN, Group, id_to_wire
+from shard.values.stream_groups import COUNT_MAX, ID_BYTES, UNKNOWN, Group, id_to_wire
 from shard.values.stream_node import ID_BITS, MASK, Node
 
 TIME_BYTES = 8
@@ -76,7 +76,7 @@ def read_stream(reader: Reader, version: int) -> Stream:
     if not length <= added < COUNT_END:
         raise BadObject()
     try:
-        stream = of_wire([nodes, length, last_id, NO_ID, max_deleted_id, added, groups])
+        stream = of_wire([nodes, length, last_id, NO_ID, max_deleted_id, min(added, COUNT_MAX), groups])
         _check_entries(stream)
     except ValueError:
         raise BadObject() from None
@@ -160,7 +160,7 @@ def _entries_read(reader: Reader) -> int:
     number = reader.length()
     if COUNT_END <= number < MASK:
         raise BadObject()
-    return UNKNOWN if number == MASK else number
+    return UNKNOWN if number == MASK else min(number, COUNT_MAX)
 
 
 def _delivered_ms(reader: Reader) -> int:
@@ -174,7 +174,7 @@ def _delivery_count(reader: Reader) -> int:
     number: int = reader.length()
     if number >= COUNT_END:
         raise BadObject()
-    return number
+    return min(number, COUNT_MAX)
 
 
 def _read_consumer(reader: Reader, version: int, deliveries: dict[bytes, tuple[int, int]]) -> list[Any]:

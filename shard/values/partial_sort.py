@@ -8,6 +8,9 @@ from typing import Any
 
 INSERTION_MAX = 7
 """Fewer elements than this are sorted by insertion."""
+PARTIAL_SORT_MAX = 10_000
+"""Of more, callers leave the order of equals open: this sort runs in Python, so more would take over 0.1 s, and if they
+are arranged for it, its square."""
 MANY = 40
 """From more than this the pivot is the median of nine and not of three."""
 

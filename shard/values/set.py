@@ -328,9 +328,9 @@ class Set:
         return bytes(array("I", [numbers.itemsize, len(numbers)])) + little_endian(numbers).tobytes()
 
     def to_wire(self) -> list[Any]:
-        """[kind, bytes of the intset or listpack, or the members in order]: equal of equal sets. O(n log n)."""
+        """[kind, bytes of the intset or listpack, or the members]. O(n)."""
         data = self.packed()
-        return [self.kind, sorted(self.members) if data is None else data]
+        return [self.kind, list(self.members) if data is None else data]
 
     @staticmethod
     def from_wire(wire: list[Any]) -> "Set":

@@ -6,6 +6,9 @@ from shard.values.stream_index cimport Index
 from shard.values.stream_node cimport Node
 
 
+cdef long long _COUNT_MAX
+
+
 cdef class Stream:
     cdef public Index nodes
     cdef public Node tail

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from shard.values import stream_groups
-from shard.values.stream_groups import UNKNOWN, Group, id_of_wire, id_to_wire
+from shard.values.stream_groups import COUNT_MAX, UNKNOWN, Group, id_of_wire, id_to_wire
 from shard.values.stream_index import Index, radix_nodes_more
 from shard.values.stream_log import commands_of
 from shard.values.stream_node import ID_BITS, MASK, Node, of_listpack
@@ -18,6 +18,7 @@ Entry = tuple[int, list[bytes]]
 """ID, and fields and values in turn."""
 
 ID_MAX: int = 2**128 - 1
+_COUNT_MAX = COUNT_MAX
 NODE_BYTES_MAX = 1 << 30
 """Of a listpack."""
 
@@ -129,7 +130,8 @@ class Stream:
             tail = self._add_node(id_, fields)
         tail.append(id_, fields == self.tail_fields, words)
         self.length += 1
-        self.added += 1
+        if self.added < _COUNT_MAX:
+            self.added += 1
         self.last_id = id_
         if self.length == 1:
             self.first_id = id_
@@ -245,7 +247,7 @@ class Stream:
     def deliver(self, group: Group, id_: int) -> None:
         """Moves a group on to an entry, which is the next that it reads. O(1)."""
         if group.entries_read != UNKNOWN and group.last_id >= self.first_id and not self.deleted_from(group.last_id):
-            group.entries_read += 1
+            group.entries_read = min(group.entries_read + 1, COUNT_MAX)
         elif self.added:
             group.entries_read = self.entries_read_at(id_)
         group.last_id = id_

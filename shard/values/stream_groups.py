@@ -13,6 +13,9 @@ from shard.values.stream_index import Index
 
 UNKNOWN = -1
 """Of a count of entries read that cannot be known."""
+COUNT_MAX = 1 << 62
+"""No count is greater: a client may set it to anything, and what passes 64 bits could not be read from a log. In Valkey
+it becomes negative."""
 NEVER_MS = -1
 """When a consumer was active that never got an entry."""
 ID_BYTES = 16
