@@ -17,8 +17,7 @@ class Reference(Server):
     kind = "reference"
 
     def command(self) -> list[str]:
-        # It looks at deadlines hz times a second: at the usual 10 a call that blocks is up to 100 ms late.
-        return [reference_binary(), "--hz", "500", *_arguments(self)]
+        return [reference_binary(), *_arguments(self)]
 
 
 class RedisServer(Server):

@@ -201,8 +201,10 @@ def test_hot_keys(cli: Cli, client: Client) -> None:
     finally:
         client.call("CONFIG", "SET", "maxmemory-policy", "noeviction", "lfu-log-factor", "10")
     found = re.findall(r"hot key found with counter: (\d+)\s+keyname: \"(.*)\"", said)
-    assert [name for _, name in found[:2]] == ["user:7", "user:8"]
-    assert int(found[0][0]) >= 100 and int(found[1][0]) >= 50
+    uses = {name: int(counter) for counter, name in found}
+    assert uses["user:7"] >= 100 and uses["user:8"] >= 50
+    # Keys that share a clock with one of them count as hot too, but nothing else does.
+    assert len([name for name in uses if uses[name] >= 50]) < 10
 
 
 def test_latency(terminal: Callable[..., "pexpect.spawn[str]"]) -> None:

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from common.errors import RedisError
-from shard.commands import sorted_set_samples
+from shard.commands import draws
 from shard.commands.sorted_set_samples import zrandmember
 from shard.commands.sorted_sets import zadd
 from shard.keyspace import Keyspace, Store
@@ -42,7 +42,7 @@ def test_members_differ_unless_the_count_is_negative(count: int) -> None:
 
 
 def test_how_many_may_be_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sorted_set_samples, "DRAWS_MAX", 100)
+    monkeypatch.setattr(draws, "DRAWS_MAX", 100)
     db = db_with(5)
     drawn = zrandmember(db, b"z", b"-100")
     assert isinstance(drawn, list) and len(drawn) == 100
