@@ -134,7 +134,12 @@ class Executor:
             except Exception:
                 reply = self._bug(entry, argv, values)
             if store.changes:
-                self._log_effects(db.index, argv)
+                if store.explicit or store.expired:
+                    self._log_effects(db.index, argv)
+                else:  # Nearly always: the request as it came.
+                    store.changes_total += store.changes
+                    store.changes = 0
+                    self.log(db.index, argv)
             if values:
                 # A string that is edited in place may change before the reply leaves: what leaves is what it was.
                 replies.append(bytes(reply) if type(reply) is bytearray else reply)

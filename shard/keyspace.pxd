@@ -21,6 +21,7 @@ cdef class Store:
     cdef public list effects
     cdef public list expired
     cdef public bint explicit
+    cdef public bint logging
     cdef public list garbage
     cdef public Stats stats
     cdef public dict blocked

@@ -90,6 +90,8 @@ class Store:
         of one were; each is one of `changes`."""
         self.explicit = False
         """Whether the handler said itself what to log instead of the request as it came."""
+        self.logging = True
+        """Whether there is a log that wants the effects."""
         self.garbage: list[Any] = []
         """Values and slots given up, see garbage.py."""
         self.stats = Stats()
@@ -363,8 +365,10 @@ class Keyspace:
 
     def log(self, *argv: bytes) -> None:
         """Has `argv` logged instead of the request as it came; a second call logs a second effect."""
-        self.store.explicit = True
-        self.store.effects.append((self.index, list(argv)))
+        store = self.store
+        store.explicit = True
+        if store.logging:
+            store.effects.append((self.index, list(argv)))
 
     def clear(self, *, later: bool) -> int:
         """Removes all keys and gives their number. What is freed `later` does not stop the loop."""

@@ -59,6 +59,7 @@ class Shard:
             config=config.values,
         )
         self.aof = Aof.of_shard(config, index)
+        self.store.logging = config["appendonly"]
         self.executor = Executor(self.store, TABLE, self.aof.append, self.aof.append_group, time.perf_counter_ns)
         self.room = Room(self.executor, self.control, WHOLES)
         self.links: set[Link] = set()

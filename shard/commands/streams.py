@@ -32,10 +32,10 @@ def xadd(db: Keyspace, key: bytes, *words: bytes) -> bytes | None:
 def _add(db: Keyspace, key: bytes, words: tuple[bytes, ...]) -> bytes | None:
     word = words[0]
     options, given, ms = None, AUTO, 0
-    if word[:1].isdigit() and word[-1:] != b"*":
-        given = parse_id(word)
+    if word == b"*":
         fields = words[1:]
-    elif word == b"*":
+    elif word[:1].isdigit() and word[-1:] != b"*":
+        given = parse_id(word)
         fields = words[1:]
     else:
         options = parse_options(db, words, adds=True)
