@@ -6,6 +6,7 @@ moment, its shape where it is each server's own. What is answered otherwise on p
 - COMMAND INFO has no notes and COMMAND DOCS no history: they are texts for people, see `_without_notes`.
 - An integer that INCRBYFLOAT made is int at once, see `as_printed`.
 - An option with a zero byte inside is none (`SET k v EX\\0 1`); Valkey does not see what is behind the zero.
+- PFADD to what is no whole HyperLogLog changes nothing; Valkey keeps what it did before it found that.
 - GEOSEARCH BYPOLYGON finds what is inside of a polygon wider than half the globe; Valkey looks only near its middle.
 - One double in five hundred has another last digit, see `shortest_text` in common/numbers.py.
 """
