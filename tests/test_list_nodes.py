@@ -3,7 +3,7 @@
 import pytest
 
 from shard.values import listpack
-from shard.values.list_nodes import LEFT, RIGHT, count_of, numbers_of, place_of, places_of, remove_from, texts_from
+from shard.values.list_nodes import LEFT, RIGHT, count_of, numbers_of, place_of, places_of, remove_from
 
 TEXTS = [b"", b"5", b"-1", b"127", b"128", b"-4096", b"32767", b"-8388608", b"2147483647", b"9223372036854775807"]
 TEXTS += [b"a" * size for size in (1, 63, 64, 126, 127, 4095, 4096, 20_000)] + [b"5", b"a", b"05"]
@@ -17,7 +17,7 @@ def test_every_place_from_either_end() -> None:
             at = listpack.first(pack)
             for number in range(length + 1):
                 assert place_of(pack, number) == at
-                assert texts_from(pack, at, 3) == texts[number : number + 3]
+                assert listpack.texts_from(pack, at, 3) == texts[number : number + 3]
                 at = listpack.following(pack, at)
             assert count_of(pack) == length
 

@@ -2,7 +2,7 @@
 
 cimport cython
 from shard.values cimport listpack
-from shard.values.list_nodes cimport place_of, places_of, remove_from, texts_from
+from shard.values.list_nodes cimport place_of, places_of, remove_from
 from shard.values.quicklist cimport Quicklist, exceeds, exceeds_half
 
 

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from shard.values import listpack
-from shard.values.list_nodes import LEFT, RIGHT, Node, place_of, places_of, remove_from, texts_from
+from shard.values.list_nodes import LEFT, RIGHT, Node, place_of, places_of, remove_from
 from shard.values.quicklist import Quicklist, exceeds, exceeds_half
 from shard.values.quicklist_edits import insert, replace
 
@@ -105,7 +105,7 @@ class List:
         """The `count` elements from `first` on. O(count), and as `index`."""
         if self.many is not None:
             return self.many.range(first, count)
-        return texts_from(self.pack, place_of(self.pack, first), count)
+        return listpack.texts_from(self.pack, place_of(self.pack, first), count)
 
     def set(self, index: int, text: bytes) -> None:
         """Puts `text` in place of the element at `index`; before, let it `grow`. As `index`."""

@@ -9,8 +9,6 @@ cdef list _SMALL_INTEGERS
 cpdef Py_ssize_t count_of(node) except -1
 @cython.locals(back=Py_ssize_t, at=Py_ssize_t, size=Py_ssize_t, kind=cython.int, view="const unsigned char *")
 cpdef Py_ssize_t place_of(bytearray pack, Py_ssize_t number) except -1
-@cython.locals(found=list, view="const unsigned char *", kind=cython.int, size=Py_ssize_t)
-cpdef list texts_from(bytearray pack, Py_ssize_t at, Py_ssize_t most)
 @cython.locals(at=Py_ssize_t, places=list, size=Py_ssize_t)
 cpdef list places_of(bytearray pack, bytes encoded)
 @cython.locals(places=list)

@@ -46,28 +46,6 @@ def place_of(pack: bytearray, number: int) -> int:
     return at
 
 
-def texts_from(pack: bytearray, at: int, most: int) -> list[bytes]:
-    """What the entries from the place `at` on say, at most so many. O(most)."""
-    found: list[bytes] = []
-    data = bytes(pack)
-    view = data
-    kind = view[at]
-    while kind != _END and most > 0:
-        if kind < 0x80:
-            found.append(_SMALL_INTEGERS[kind])
-            at += 2
-        elif kind < 0xC0:
-            size = kind & 63
-            found.append(view[at + 1 : at + 1 + size])
-            at += size + 2
-        else:
-            found.append(listpack.text(pack, at))
-            at = listpack.following(pack, at)
-        kind = view[at]
-        most -= 1
-    return found
-
-
 def places_of(pack: bytearray, encoded: bytes) -> list[int]:
     """The places of the entries that are `encoded`. O(n), quick where there is none."""
     at = listpack.find(pack, encoded)

@@ -20,8 +20,9 @@ cpdef Py_ssize_t preceding(bytearray pack, Py_ssize_t at) except? -1
 cpdef Py_ssize_t nth(bytearray pack, Py_ssize_t index) except? -1
 @cython.locals(kind=cython.int, size=Py_ssize_t, start=Py_ssize_t)
 cpdef bytes text(bytearray pack, Py_ssize_t at)
-@cython.locals(data=bytes, view="const unsigned char *", found=list, at=Py_ssize_t, kind=cython.int, size=Py_ssize_t)
 cpdef list texts(bytearray pack)
+@cython.locals(data=bytes, view="const unsigned char *", found=list, kind=cython.int, size=Py_ssize_t)
+cpdef list texts_from(bytearray pack, Py_ssize_t at, Py_ssize_t most)
 @cython.locals(view="const unsigned char *", hit=Py_ssize_t, at=Py_ssize_t, left=Py_ssize_t, kind=cython.int)
 cpdef Py_ssize_t find(bytearray pack, bytes encoded, Py_ssize_t step=*) except? -1
 cpdef insert(bytearray pack, Py_ssize_t at, bytes encoded, Py_ssize_t count)

@@ -132,12 +132,16 @@ def text(pack: bytearray, at: int) -> bytes:
 
 def texts(pack: bytearray) -> list[bytes]:
     """What all entries say, in order. O(n)."""
+    return texts_from(pack, _HEADER_BYTES, len(pack))
+
+
+def texts_from(pack: bytearray, at: int, most: int) -> list[bytes]:
+    """What the entries from the place `at` on say, at most so many. O(most), but for a copy of the bytes."""
     data = bytes(pack)
     view = data
     found = []
-    at = _HEADER_BYTES
     kind = view[at]
-    while kind != _END:
+    while kind != _END and most > 0:
         if kind < 0x80:
             found.append(_SMALL_INTEGERS[kind])
             at += 2
@@ -149,6 +153,7 @@ def texts(pack: bytearray) -> list[bytes]:
             found.append(text(pack, at))
             at = _end(pack, at)
         kind = view[at]
+        most -= 1
     return found
 
 

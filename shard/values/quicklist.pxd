@@ -2,7 +2,7 @@
 
 cimport cython
 from shard.values cimport listpack
-from shard.values.list_nodes cimport count_of, place_of, remove_from, texts_from
+from shard.values.list_nodes cimport count_of, place_of, remove_from
 
 cpdef bint exceeds(Py_ssize_t fill, Py_ssize_t size_bytes, Py_ssize_t count) except -1
 cpdef bint exceeds_half(Py_ssize_t fill, Py_ssize_t size_bytes, Py_ssize_t count) except -1

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from shard.values import listpack
-from shard.values.list_nodes import LEFT, Node, count_of, numbers_of, place_of, remove_from, texts_from
+from shard.values.list_nodes import LEFT, Node, count_of, numbers_of, place_of, remove_from
 
 SHELF_NODES_MAX = 128
 
@@ -172,7 +172,7 @@ class Quicklist:
                 if isinstance(node, bytes):
                     found.append(node)
                 else:
-                    found += texts_from(node, place_of(node, offset), count - len(found))
+                    found += listpack.texts_from(node, place_of(node, offset), count - len(found))
                 offset = 0
                 place += 1
             number += 1
