@@ -2,13 +2,10 @@
 
 from common.errors import RedisError
 from common.numbers import INTEGER_MAX
-from shard.commands.counts import symmetric
 
 DRAWS_MAX = 1 << 20
 """Drawn in one call: about a second's worth, and some hundred megabytes. The reference sets no limit, answers nobody
 else meanwhile, and dies when its memory is full."""
-
-parse_count = symmetric
 
 
 def check_draws(count: int) -> None:

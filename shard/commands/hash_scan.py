@@ -1,13 +1,12 @@
 """Looking through a hash: HSCAN, and fields by chance."""
 
-from random import Random
-
 from common.command import READONLY
 from common.cursor import parse_cursor
 from common.errors import RedisError, SyntaxFault
 from common.numbers import INTEGER_MAX, INTEGER_MIN
 from common.resp import Pairs
-from shard.commands.draws import check_draws, parse_count
+from shard.commands.counts import symmetric
+from shard.commands.draws import check_draws
 from shard.commands.hash_fields import has_due, live_text
 from shard.commands.hashes import live_fields
 from shard.commands.scan import matching, parse_options
@@ -69,7 +68,7 @@ def hrandfield(db: Keyspace, key: bytes, *options: bytes) -> bytes | list[bytes]
 
 def _count(options: tuple[bytes, ...]) -> tuple[int, bool]:
     """How many, and whether the texts are wanted.  Raises RedisError."""
-    count = parse_count(options[0])
+    count = symmetric(options[0])
     if len(options) > 2 or (len(options) == 2 and options[1].upper() != b"WITHVALUES"):
         raise SyntaxFault()
     if len(options) == 2 and not INTEGER_MIN // 2 < count <= INTEGER_MAX // 2:
@@ -86,17 +85,8 @@ def _drawn(db: Keyspace, value: Hash, count: int) -> list[bytes]:
         if count < 0:
             return [value.fields.random_key(random) for _ in range(-count)]
         if count * DRAWN_SHARE <= size:
-            return _different(random, value, count)
+            return value.fields.sample(random, count)
     fields = live_fields(db, value)
     if count < 0:
         return random.choices(fields, k=-count) if fields else []
     return fields if count >= len(fields) else random.sample(fields, count)
-
-
-def _different(random: Random, value: Hash, count: int) -> list[bytes]:
-    """A few of many fields. O(count) expected, for most that are drawn are new."""
-    assert value.fields is not None
-    found: dict[bytes, None] = {}
-    while len(found) < count:
-        found[value.fields.random_key(random)] = None
-    return list(found)

@@ -9,8 +9,8 @@ from common.command import DENYOOM, FAST, READONLY, WRITE
 from common.cursor import parse_cursor
 from common.errors import SyntaxFault
 from common.resp import Members
-from shard.commands.counts import pop_count
-from shard.commands.draws import check_draws, parse_count
+from shard.commands.counts import pop_count, symmetric
+from shard.commands.draws import check_draws
 from shard.commands.scan import matching, parse_options
 from shard.commands.table import TABLE
 from shard.keyspace import Keyspace
@@ -181,7 +181,7 @@ def srandmember(db: Keyspace, key: bytes, *options: bytes) -> bytes | None | lis
     if not options:
         any_of: Set | None = db.get(key, Set)
         return None if any_of is None else any_of.random_member(db.store.random)
-    count = parse_count(_one_count(options))
+    count = symmetric(_one_count(options))
     value: Set | None = db.get(key, Set)
     if value is None or not count:
         return []

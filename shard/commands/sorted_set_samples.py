@@ -7,7 +7,8 @@ from common.cursor import parse_cursor
 from common.errors import RedisError, SyntaxFault
 from common.numbers import INTEGER_MAX
 from common.resp import Pairs, double_text
-from shard.commands.draws import check_draws, parse_count
+from shard.commands.counts import symmetric
+from shard.commands.draws import check_draws
 from shard.commands.scan import matching, parse_options
 from shard.commands.table import TABLE
 from shard.keyspace import Keyspace
@@ -31,7 +32,7 @@ def zrandmember(db: Keyspace, key: bytes, *words: bytes) -> bytes | list[bytes] 
     if not words:
         value = db.get(key, SortedSet)
         return None if value is None else _members(value, [db.store.random.randrange(len(value))])[0]
-    count = parse_count(words[0])
+    count = symmetric(words[0])
     if len(words) > 2 or (len(words) == 2 and words[1].upper() != b"WITHSCORES"):
         raise SyntaxFault()
     if len(words) == 2 and abs(count) > INTEGER_MAX // 2:

@@ -184,6 +184,13 @@ class Buckets:
             if place < len(part):
                 return next(islice(part, place, None))
 
+    def sample(self, random: Random, count: int) -> list[bytes]:
+        """So many different keys, each choice as likely as the others. O(count) expected, for a small part of all."""
+        chosen: dict[bytes, None] = {}
+        while len(chosen) < count:
+            chosen[self.random_key(random)] = None
+        return list(chosen)
+
     def _check(self) -> None:
         """Asserts every invariant. O(n)."""
         assert self.size == sum(map(len, self.parts))

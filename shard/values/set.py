@@ -286,10 +286,7 @@ class Set:
         members = self.members
         if type(members) is not Buckets or count * DENSE > len(self):
             return random.sample(self.to_list(), count)
-        chosen: dict[bytes, None] = {}
-        while len(chosen) < count:
-            chosen[members.random_key(random)] = None
-        return list(chosen)
+        return members.sample(random, count)
 
     def draws(self, random: Random, count: int) -> list[bytes]:
         """So many members, each drawn from all. There must be one. O(count) expected in buckets."""
