@@ -1,6 +1,7 @@
 # The C types of expire.py: what handlers ask of the keyspace are C calls.
 
 from common.numbers cimport integer
+from shard.commands.options cimport has_passed
 from shard.keyspace cimport Keyspace
 
 

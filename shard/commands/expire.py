@@ -5,6 +5,7 @@ from collections.abc import Set
 from common.command import FAST, READONLY, WRITE
 from common.errors import RedisError, shown
 from common.numbers import INTEGER_MAX, INTEGER_MIN, integer
+from shard.commands.options import has_passed
 from shard.commands.table import TABLE
 from shard.keyspace import Keyspace
 
@@ -55,7 +56,7 @@ def _expire(
     at_ms = _time_ms(when, name, unit_ms, db.store.now_ms if relative else 0)
     if db.get_to_write(key) is None or (conditions and not conditions_hold(conditions, db.expiry_ms(key), at_ms)):
         return 0
-    if at_ms <= db.store.now_ms and db.store.expiring:
+    if has_passed(db, at_ms):
         db.delete(key)
         db.log(b"UNLINK", key)
     else:

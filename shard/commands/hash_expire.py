@@ -7,7 +7,8 @@ from common.command import FAST, READONLY, WRITE
 from common.errors import SyntaxFault
 from common.numbers import integer
 from shard.commands.expire import NO_CONDITIONS, conditions_hold, conditions_of, seconds
-from shard.commands.hash_fields import check_count, has_passed, is_due, shrunk, split, time_ms, to_write
+from shard.commands.hash_fields import check_count, is_due, shrunk, split, time_ms, to_write
+from shard.commands.options import has_passed
 from shard.commands.table import TABLE
 from shard.keyspace import Keyspace
 from shard.values.hash import Hash

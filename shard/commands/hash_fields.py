@@ -33,11 +33,6 @@ def has_due(db: Keyspace, value: Hash) -> bool:
     return value.times is not None and -1 < value.first_ms() <= db.store.now_ms and db.store.expiring
 
 
-def has_passed(db: Keyspace, at_ms: int) -> bool:
-    """Whether a field with that time would be gone at once. Never in a replay, which only does what the log says."""
-    return at_ms <= db.store.now_ms and db.store.expiring
-
-
 def to_write(db: Keyspace, key: bytes, words: Sequence[bytes], step: int = 1) -> Hash | None:
     """The hash at `key` for a command that may change some fields, every `step`th of `words`.  Raises WrongType."""
     value: Hash | None = db.to_write(key, Hash)

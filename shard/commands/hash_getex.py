@@ -10,14 +10,13 @@ from shard.commands.hash_fields import (
     begun,
     check_count,
     ended,
-    has_passed,
     shrunk,
     split,
     time_ms,
     to_write,
     without_due,
 )
-from shard.commands.options import NO_EXPIRY
+from shard.commands.options import NO_EXPIRY, has_passed
 from shard.commands.table import TABLE
 from shard.keyspace import Keyspace
 from shard.values.hash import Hash

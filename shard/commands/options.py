@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from common.errors import RedisError, SyntaxFault
 from common.numbers import INTEGER_MAX, integer
+from shard.keyspace import Keyspace
 
 CONDITIONS = frozenset((b"NX", b"XX", b"IFEQ"))
 TIMES = frozenset((b"EX", b"PX", b"EXAT", b"PXAT"))
@@ -78,3 +79,8 @@ def expire_at_ms(unit: bytes, time: bytes, now_ms: int, name: str) -> int:
     if 0 < at_ms <= INTEGER_MAX:
         return at_ms
     raise RedisError(f"ERR invalid expire time in '{name}' command")
+
+
+def has_passed(db: Keyspace, at_ms: int) -> bool:
+    """Whether what has that time would be gone at once. Never in a replay, which only does what the log says."""
+    return at_ms <= db.store.now_ms and db.store.expiring

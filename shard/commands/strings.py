@@ -17,6 +17,7 @@ from shard.commands.options import (
     TIME_WORDS,
     Options,
     expire_at_ms,
+    has_passed,
     parse_options,
 )
 from shard.commands.table import TABLE
@@ -89,17 +90,12 @@ def _put(db: Keyspace, key: bytes, value: bytes, at_ms: int, keep_ttl: bool = Fa
     if at_ms == NO_EXPIRY:
         db.set(key, value, keep_ttl=keep_ttl)
         db.log(b"SET", key, value, *((b"KEEPTTL",) if keep_ttl else ()))
-    elif _has_passed(db, at_ms):
+    elif has_passed(db, at_ms):
         if db.delete(key):
             db.log(b"UNLINK", key)
     else:
         db.set(key, value, keep_ttl=False, expire_at_ms=at_ms)  # All four: a call in C can leave out only the last.
         db.log(b"SET", key, value, b"PXAT", b"%d" % at_ms)
-
-
-def _has_passed(db: Keyspace, at_ms: int) -> bool:
-    """Whether a key with that expiry would be gone at once. Never in a replay, which only does what the log says."""
-    return at_ms <= db.store.now_ms and db.store.expiring
 
 
 @command("SETEX key seconds value", WRITE | DENYOOM, since="2.0.0", complexity="O(1)", keys="OW update")
@@ -162,7 +158,7 @@ def getex(db: Keyspace, key: bytes, *options: bytes) -> String | None:
             db.log(b"PERSIST", key)
     elif at_ms == NO_EXPIRY:
         pass
-    elif _has_passed(db, at_ms):
+    elif has_passed(db, at_ms):
         db.delete(key)
         db.log(b"UNLINK", key)
     else:
