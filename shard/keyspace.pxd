@@ -61,6 +61,7 @@ cdef class Keyspace:
     cpdef get(self, bytes key, kind=*)
     @cython.locals(slot=cython.int)
     cpdef peek(self, bytes key)
+    cpdef held(self, bytes key)
     cpdef peek_string(self, bytes key)
     @cython.locals(at_ms=cython.longlong)
     cpdef bint _expired(self, bytes key, int slot) except -1

@@ -306,7 +306,7 @@ class Keyspace:
         """Says that the value at `key` was changed in place. O(1)."""
         self.store.changes += 1
         if self.waiting and key in self.waiting:
-            self.signal(key, self.slots[self.slot_of(key)].get(key))
+            self.signal(key, self.held(key))
 
     def changed_quietly(self, key: bytes) -> None:
         """Says that the value at `key` was changed in a way that nobody who waits for it can find. O(1)."""
@@ -403,7 +403,7 @@ class Keyspace:
     def signal_all(self) -> None:
         """Says that all keys of the db may be others than before. O(keys that somebody waits for)."""
         for key in self.waiting:
-            self.signal(key, self.slots[self.slot_of(key)].get(key))
+            self.signal(key, self.held(key))
 
     # Expiry
 
@@ -458,6 +458,10 @@ class Keyspace:
         return self.expiries.count > 0 or (self.volatile is not None and self.volatile.count > 0)
 
     # The whole
+
+    def held(self, key: bytes) -> Value | None:
+        """What is at `key`, whatever its time. O(1)."""
+        return self.slots[self.slot_of(key)].get(key)
 
     def keys_in(self, slot: int) -> list[bytes]:
         """The keys of one slot that have not expired, in no order. O(n)."""

@@ -175,7 +175,7 @@ def release(shard: "Shard", id_: int, changes: list[list[Any]]) -> list[RedisErr
 
 def state(db: Keyspace, key: bytes) -> State:
     """What is at `key`, whatever the time. O(n) in the value, O(1) for bytes."""
-    value = db.slots[db.slot_of(key)].get(key)
+    value = db.held(key)
     return None if value is None else [packed(value), db.expiry_ms(key)]
 
 
@@ -201,7 +201,7 @@ def effects_of(store: Store, place: Place) -> Effects:
     """What a log says of a key to make it what it is now, whatever it was."""
     index, key = place
     db = store.dbs[index]
-    value = db.slots[db.slot_of(key)].get(key)
+    value = db.held(key)
     if value is None:
         return [(index, [b"DEL", key])]
     at_ms = db.expiry_ms(key)

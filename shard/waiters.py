@@ -175,7 +175,7 @@ class Waiters:
         passed = 0
         for _ in range(len(queue.waiters) if queue is not None else 0):
             assert queue is not None
-            value = db.slots[db.slot_of(key)].get(key)
+            value = db.held(key)
             waiter = queue.at(passed) if value is not None or queue.lasting else None
             if waiter is None:
                 break
@@ -203,7 +203,7 @@ class Waiters:
         """Tries one whose keys were held when it had its turn, if there is still something for it."""
         waiter.parked = False
         db = self.store.dbs[waiter.run.db]
-        values = (db.slots[db.slot_of(key)].get(key) for key in waiter.blocked.keys)
+        values = (db.held(key) for key in waiter.blocked.keys)
         if self.named.get(waiter.run.name) is waiter and any(map(waiter.blocked.wants, values)):
             self._attempt(waiter)
 
