@@ -244,10 +244,11 @@ class Batch:
         runs = self.runs
         if self.plain:
             if len(runs) == 1:
-                return runs[0].replies  # type: ignore[no-any-return]
+                joined: bytes = runs[0].replies
+                return joined
             if len(runs) == len({run.shard for run in runs}):
-                following = {run.shard: iter(run.replies) for run in runs}
-                return b"".join([next(following[step]) for step in self.steps])  # type: ignore[index]
+                following: dict[Step, Iterator[bytes]] = {run.shard: iter(run.replies) for run in runs}
+                return b"".join([next(following[step]) for step in self.steps])
         answers = self._answers()
         return b"".join([self._reply(step, answers) for step in self.steps])
 
@@ -265,7 +266,8 @@ class Batch:
 
     def _reply(self, step: Step, answers: dict[int, Iterator[Any]]) -> bytes:
         if type(step) is int:
-            return next(answers[step])  # type: ignore[no-any-return]
+            reply: bytes = next(answers[step])
+            return reply
         if type(step) is bytes:
             return step
         if type(step) is Join:

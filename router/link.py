@@ -159,6 +159,10 @@ class Link:
                 return number
         return self.answered + self.awaiting.index(run)
 
+    def _run_of(self, number: int) -> Run:
+        """The run of that number, which is not answered. O(runs under way)."""
+        return self.late.get(number) or self.awaiting[number - self.answered]
+
     def down(self) -> RedisError:
         """What a command for this shard is told while it is down."""
         return RedisError(f"SHARDDOWN shard {self.index} is down, it is being restarted")
@@ -195,12 +199,11 @@ class Link:
                 answer(self.late.pop(number), replies)
         if "slow" in frame:
             for number, place, duration_us in frame["slow"]:
-                run = self.late.get(number) or self.awaiting[number - self.answered]
+                run = self._run_of(number)
                 if not isinstance(run, Message):
                     self.listener.link_slow(run.batch.session, run.requests[place], duration_us)
         for number, until_ms in frame.get("blocked", ()):
-            run = self.late.get(number) or self.awaiting[number - self.answered]
-            self.listener.link_blocked(run.batch.session, number, until_ms)
+            self.listener.link_blocked(self._run_of(number).batch.session, number, until_ms)
         for event, duration_ms in frame.get("latency", ()):
             self.listener.link_latency(event, duration_ms)
         if "refusal" in frame:

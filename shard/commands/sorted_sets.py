@@ -239,7 +239,8 @@ def _rank_with_score(
         raise wrong_arity(name)
     if options[0].upper() != b"WITHSCORE":
         raise SyntaxFault()
-    rank = (_rank if name == "zrank" else _rank_from_above)(db, key, member)
-    if rank < 0:
+    value = db.get(key, SortedSet)
+    rank = -1 if value is None else value.rank(member)
+    if value is None or rank < 0:
         return NULL_ARRAY
-    return [rank, db.peek(key).score(member)]  # type: ignore[union-attr]
+    return [rank if name == "zrank" else len(value) - 1 - rank, value.score(member)]
