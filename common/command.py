@@ -65,6 +65,16 @@ class Table:
             raise unknown_subcommand_or_arity(name, argv[1])
         raise wrong_arity(command.name)
 
+    def find_to_queue(self, argv: list[bytes]) -> Command:
+        """As `find`, for a call that is run later: what is behind an opaque container only that will look at."""
+        command = self.lookup.get(argv[0])
+        if command is not None and command.shortest <= len(argv) <= command.longest:
+            return command
+        container = self.resolve(argv[:1])
+        if container is not None and container.opaque and len(argv) > 1:
+            return self.resolve(argv) or container
+        return self.find(argv)
+
     def resolve(self, argv: list[bytes]) -> Command | None:
         """The command, or the subcommand, that a call means, whatever its arity; None if there is none."""
         command = self.lookup.get(argv[0]) or self.lookup.get(argv[0].lower())
@@ -169,7 +179,16 @@ def quoted(word: bytes) -> str:
 
 
 class Family:
-    """The decorator that declares the commands of one group."""
+    """The decorator that declares the commands of one group.
+
+    Of what it can be told, `name` is for a usage line that does not tell it (see parse_usage), `arity` for one that
+    Redis counts otherwise, `container` for a command that has subcommands and can be called bare too, as COMMAND can;
+    `types` for arguments whose names do not tell their types ("increment double"); `first_of` for one that takes of the
+    first of its keys that is there, and looks at none behind it (LMPOP): on several shards none of them travels;
+    `event` for one whose changes are not told under its name (INCR: "incrby"), "" for one that tells them itself or not
+    at all, see shard/events.py. For `keys` see key_specs.py, for `acl` flags.categories; the rest is as in COMMAND INFO
+    and COMMAND DOCS.
+    """
 
     def __init__(self, table: Table, group: str, opaque: bool) -> None:
         self.table = table
@@ -196,14 +215,10 @@ class Family:
         types: str = "",
         deprecated_since: str = "",
         replaced_by: str = "",
+        first_of: bool = False,
+        event: str | None = None,
     ) -> Callable[[F], F]:
-        """Declares a command: the decorator of its handler, whose first line is the summary.
-
-        `name` is for a usage line that does not tell it (see parse_usage), `arity` for one that Redis counts otherwise,
-        `container` for a command that has subcommands and can be called bare too, as COMMAND can; `types` for arguments
-        whose names do not tell their types ("increment double"). For `keys` see key_specs.py, for `acl`
-        flags.categories; the rest is as in COMMAND INFO and COMMAND DOCS.
-        """
+        """Declares a command: the decorator of its handler, whose first line is the summary."""
         plan = plan or self.table.plan
 
         def declare(handler: F) -> F:
@@ -228,6 +243,8 @@ class Family:
                 types=types,
                 deprecated_since=deprecated_since,
                 replaced_by=replaced_by,
+                first_of=first_of,
+                event=event,
             )
             command = build(stated, handler)
             if self.table.get(command.name):
@@ -249,6 +266,7 @@ class Family:
         help_since: str = "",
         help_flags: Flag = LOADING | STALE,
         help_summary: str = HELP_SUMMARY,
+        help_acl: str = "",
     ) -> None:
         """Declares a container ("CLIENT"), before its subcommands, and its HELP if there is one.
 
@@ -272,7 +290,9 @@ class Family:
         self.table.add(build(stated))
         if help_:
             since = help_since or since
-            declare = self(f"{usage} HELP", help_flags, since=since, complexity="O(1)", summary=help_summary)
+            declare = self(
+                f"{usage} HELP", help_flags, since=since, complexity="O(1)", summary=help_summary, acl=help_acl
+            )
             lines = help_lines(usage, help_)
             declare(lambda _target: lines)
 

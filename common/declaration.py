@@ -43,7 +43,9 @@ class Declaration:
     types: str = ""
     deprecated_since: str = ""
     replaced_by: str = ""
+    event: str | None = None
     history: list[list[str]] = field(default_factory=list)
+    first_of: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,7 +57,9 @@ class Command(CommandStats):
     call of a subcommand fits, so that the hot path needs no question for containers.
     `first_key`, `last_key`, `step` are COMMAND INFO's; `cut` is for SPLIT: the index of the first repeated word and
     how many words a repeat has (MSET: 1, 2). Only calls with `(len(argv) - cut[0]) % cut[1] == 0` can be cut.
-    `blocking`: some calls may wait, see `may_block`. `opaque`: COMMAND does not show the subcommands, as for DEBUG.
+    `first_of`: the first of its keys that is there decides, and no other is looked at behind it.
+    `blocking`: some calls may wait, see `may_block`. `at_once`: it is not queued after MULTI. `opaque`: COMMAND does
+    not show the subcommands, as for DEBUG.
     """
 
     declaration: Declaration
@@ -77,6 +81,8 @@ class Command(CommandStats):
     subcommands: "dict[str, Command]" = field(default_factory=dict)
     opaque: bool = False
     blocking: bool = False
+    at_once: bool = False
+    first_of: bool = False
     words: int = 1
     """How many words of a call are the name: what a handler does not get."""
 
@@ -95,6 +101,12 @@ class Command(CommandStats):
     @property
     def complexity(self) -> str:
         return self.declaration.complexity
+
+    @property
+    def event(self) -> bytes:
+        """What a change by this command is called where keyspace events are told: as the command, if not declared."""
+        stated = self.declaration.event
+        return (self.name.replace("|", "-") if stated is None else stated).encode()
 
     @property
     def arguments(self) -> list[Argument]:
@@ -207,6 +219,8 @@ def build(stated: Declaration, handler: Handler | None = None) -> Command:
         opaque=stated.opaque,
         words=len(usage.words),
         blocking=bool(flags & Flag.BLOCKING),
+        at_once=bool(flags & Flag.AT_ONCE),
+        first_of=stated.first_of,
     )
 
 

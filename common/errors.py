@@ -47,6 +47,15 @@ class Loading(RedisError):
     text = "LOADING Valkey is loading the dataset in memory"
 
 
+class OutcomeUnknown(RedisError):
+    """A shard may have done a command or not."""
+
+
+def done_in_part(error: RedisError) -> RedisError:
+    """`error` of one shard, as a client is told it whose command others have done."""
+    return RedisError(f"{error}; other shards have done their part of this command")
+
+
 def shown(word: bytes) -> str:
     """A client's word as an error text repeats it. Valkey formats it as a C string: nothing from a zero byte on."""
     return word.partition(b"\0")[0].decode("utf-8", "surrogateescape")

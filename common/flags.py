@@ -29,6 +29,8 @@ class Flag(enum.IntFlag):
     SENTINEL = enum.auto()
     ONLY_SENTINEL = enum.auto()
     PROTECTED = enum.auto()
+    AT_ONCE = enum.auto()
+    """Is not queued between MULTI and EXEC."""
     SKIP_SLOWLOG = SKIP_COMMANDLOG
 
 
@@ -55,8 +57,9 @@ MAY_REPLICATE = Flag.MAY_REPLICATE
 SENTINEL = Flag.SENTINEL
 ONLY_SENTINEL = Flag.ONLY_SENTINEL
 PROTECTED = Flag.PROTECTED
+AT_ONCE = Flag.AT_ONCE
 
-HIDDEN = MAY_REPLICATE | SENTINEL | ONLY_SENTINEL | PROTECTED
+HIDDEN = MAY_REPLICATE | SENTINEL | ONLY_SENTINEL | PROTECTED | AT_ONCE
 """Flags that COMMAND INFO does not print."""
 
 
@@ -103,6 +106,9 @@ SPECIAL = Merge.SPECIAL
 
 class Plan(enum.Enum):
     """What the router does with a command."""
+
+    __hash__ = object.__hash__
+    """Enum's own is written in Python, and a look-up by plan is on the way of every unusual command."""
 
     ROUTER = "router"
     """Runs it itself."""

@@ -5,7 +5,9 @@ request frame   [now_ms, header, run, header, run, ...]. A run is the commands t
 reply frame     a list: an entry per run, in the order of the runs: bytes (JOINED), a list with an entry per command,
                 or None where the answer comes late. Or a dict: {"hello": ...}, {"state": ...}, {"late": {n: reply}},
                 {"slow": [...]}, {"refusal": what writes are told, or ""}, {"blocked": [[n, deadline in ms or 0], ...]}:
-                these wait for a key; `n` is the number of the run in the stream, from 0.
+                these wait for a key; `n` is the number of the run in the stream, from 0; {"ready": [n, ...]}: these
+                wait for keys on several shards, and may be served here; {"events": [[kind, ...],
+                ...]}: what happened in the turn whose replies came before, in order.
 
 A run is what is numbered and answered, so that a pipeline of a hundred commands costs one entry and not a hundred.
 """
@@ -51,6 +53,11 @@ def _ext_hook(code: int, data: bytes) -> Any:
 def packer() -> msgpack.Packer:
     """What turns a frame into bytes."""
     return msgpack.Packer(default=_default, autoreset=True)
+
+
+def unpack(data: bytes) -> Any:
+    """The one value that was packed."""
+    return msgpack.unpackb(data, strict_map_key=False, ext_hook=_ext_hook, use_list=True)
 
 
 def unpacker() -> msgpack.Unpacker:

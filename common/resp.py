@@ -35,6 +35,12 @@ class Push(list[Any]):
     __slots__ = ()
 
 
+class Messages(list[Any]):
+    """Several messages, one behind the other, that together answer one command."""
+
+    __slots__ = ()
+
+
 class Pairs(list[tuple[Any, Any]]):
     """Pairs whose order counts: an array of arrays in RESP3, one flat array in RESP2."""
 
@@ -215,6 +221,10 @@ def _push(reply: Push, protocol: int) -> bytes:
     return head % len(reply) + b"".join([encode(item, protocol) for item in reply])
 
 
+def _messages(reply: Messages, protocol: int) -> bytes:
+    return b"".join([encode(message, protocol) for message in reply])
+
+
 def _verbatim(reply: Verbatim, protocol: int) -> bytes:
     text = reply.encode("utf-8", "surrogateescape")
     return _bulk(text, protocol) if protocol == 2 else b"=%d\r\ntxt:%b\r\n" % (len(text) + 4, text)
@@ -258,6 +268,7 @@ ENCODERS = _Encoders(
         FlatMap: _flat_map,
         Members: _members,
         Push: _push,
+        Messages: _messages,
         Decimal: _decimal,
         Verbatim: _verbatim,
         RedisError: lambda reply, protocol: error_reply(reply),

@@ -149,6 +149,10 @@ class Aof:
         """How much of `written_bytes` is known to be on disk."""
         return self._syncer.synced_bytes
 
+    def hear_syncs(self, heard: Callable[[], None]) -> None:
+        """Has `heard` called after each sync that succeeds, in any thread."""
+        self._syncer.heard = heard
+
     @property
     def last_write_error(self) -> OSError | None:
         """Why the log can't be trusted to be written now; None in health. While it is set, `flush` tries again."""
@@ -365,6 +369,7 @@ class Aof:
             self._fd = os.open(self.folder / last.name, os.O_WRONLY | os.O_APPEND)
             self._file_bytes = self._size_of(last)
             self._closed_files_bytes -= self._file_bytes
+            self._disk.sync(self._fd)  # What a process before this one has written counts as synced from here on.
         else:
             self.open_increment()
         self._delete_history()

@@ -13,8 +13,8 @@ reply:
 That is all: the handler does not know whether the call will wait. If it may, it is run again, from its first word, when
 one of the keys has a value of that kind; what it then answers is the client's reply, and what it then logs is its
 effect, as if it had come only now. If it returns Blocked once more it waits on, until the deadline that it had first.
-Where nothing may wait (in a transaction, a script, a call over keys of several shards, a replay) the reply is
-`Blocked.nothing`, or an error.
+Where nothing may wait (in a transaction, a script, a replay) the reply is `Blocked.nothing`. A call with keys on
+several shards waits at its router.
 
 A command may wait with an option only (XREAD's BLOCK): then it returns Blocked only with that, and the router lets a
 call without it pass as any other. Who waits, and how they are served, is in waiters.py.
@@ -28,7 +28,7 @@ from common.numbers import INTEGER_MAX, LongDouble, add, integer, long_double
 from common.resp import NULL_ARRAY
 
 if TYPE_CHECKING:
-    from shard.keyspace import Value
+    from shard.value import Value
 
 FOREVER = 0
 """The deadline of a call that waits however long it takes."""

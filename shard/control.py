@@ -7,8 +7,9 @@ value, or raises a RedisError.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from shard import walk
+from shard import listeners, walk
 from shard.digest import NOTHING, digest_of_db, digest_of_value
+from shard.events import SILENT, call
 from shard.footprint import db_overhead_bytes
 
 if TYPE_CHECKING:
@@ -71,6 +72,14 @@ def unblock(shard: "Shard", number: int, reason: str | None) -> bool:
 
 
 @control
+def track(shard: "Shard", tracked: bool) -> None:
+    """Says whether clients cache what they read: then every change is told, see listeners.py."""
+    shard.tracked = tracked
+    if not shard.executor.loading:  # What a replay does is no change.
+        listeners.track(shard.store, tracked=tracked)
+
+
+@control
 def reset_stats(shard: "Shard") -> None:
     """CONFIG RESETSTAT."""
     shard.store.stats.reset()
@@ -105,8 +114,9 @@ def digests(shard: "Shard") -> dict[int, bytes]:
 
 @control
 def pause_expiry(shard: "Shard", paused: bool) -> None:
-    """CLIENT PAUSE and its end: while clients are paused, no key is removed because its time has come."""
-    shard.expiry_paused = paused
+    """CLIENT PAUSE and its end: while clients are paused, no key is removed because its time has come, also not when
+    somebody reads it."""
+    shard.expiry_paused = shard.store.hiding = paused
 
 
 @control
@@ -118,9 +128,7 @@ def random_key(shard: "Shard", db: int) -> list[Any]:
     """
     store = shard.store
     key = walk.random_key(store.dbs[db])
-    store.changes_total += store.changes
-    store.changes = 0
-    shard.executor.log_expired()
+    shard.executor.take_expired()
     return [store.dbs[db].size if key is not None else 0, key, store.random.random()]
 
 
@@ -145,11 +153,10 @@ def populate(shard: "Shard", db: int, count: int, prefix: bytes, size_bytes: int
             value = b"value:%d" % number
             value = value[:size_bytes].ljust(size_bytes, b"\0") if size_bytes else value
             shard.executor.log_expired()  # Before what takes the place of it.
+            call(keyspace, SILENT)
             keyspace.set(key, value)
             shard.executor.log(db, [b"SET", key, value])
-    store.changes_total += store.changes
-    store.changes = 0
-    shard.executor.log_expired()
+    shard.executor.take_expired()
 
 
 @control

@@ -10,7 +10,8 @@ from hashlib import sha1
 from typing import Any
 
 from common.numbers import shortest_text
-from shard.keyspace import Keyspace, Value, type_name
+from shard.keyspace import Keyspace
+from shard.value import Value, type_name
 
 DIGEST_BYTES = 20
 NOTHING = bytes(DIGEST_BYTES)

@@ -12,6 +12,8 @@ cdef class Entry:
     cdef public long long nanoseconds
     cdef public list histogram
     cdef public long long parts
+    cdef public bytes event
+    cdef public str event_class
 
 
 cdef class Executor:

@@ -20,7 +20,9 @@ from common.frame import DB_SHIFT, JOINED, NO_TOUCH, RESP3, VALUES
 from common.resp import ENCODERS, HEADS, HEADS_COUNT, INTEGERS, INTEGERS_COUNT, LINE_END, OK, encode, error_reply
 from shard.blocking import Blocked
 from shard.commands.as_sent import AsSent
+from shard.events import class_of_group
 from shard.keyspace import Store
+from shard.listeners import hear
 
 logger = logging.getLogger("shardis")
 
@@ -37,7 +39,7 @@ Park = Callable[[Blocked, int, list[list[bytes]]], list[Any] | None]
 class Entry:
     """A command as `run` needs it: what of the declaration matters per call, and the counts."""
 
-    __slots__ = ("command", "handler", "words", "stats", "nanoseconds", "histogram", "parts")
+    __slots__ = ("command", "handler", "words", "stats", "nanoseconds", "histogram", "parts", "event", "event_class")
 
     def __init__(self, command: Command) -> None:
         assert command.handler is not None
@@ -49,6 +51,8 @@ class Entry:
         self.histogram = self.stats.histogram
         self.parts = 0
         """Calls that were a part of a command on several shards: the router counts that command, once."""
+        self.event = command.event
+        self.event_class = class_of_group(command.group)
 
 
 class Executor:
@@ -65,7 +69,7 @@ class Executor:
         self.known = {name: self.entries[command.name] for name, command in lookup if command.handler is not None}
         """By name in both cases, what one look-up finds."""
         self.usual: dict[bytes, Entry] = {}
-        """What of these runs without a question: all, or none while there is one (loading, a refusal)."""
+        """What of these runs without a question: all, or none while there is one (loading, a refusal, told events)."""
         self.slow_ns = 10_000_000
         """From which duration on a command is reported as slow; -1 for never."""
         self.slow: list[tuple[int, int, int]] = []
@@ -89,7 +93,14 @@ class Executor:
         """Says whether all runs. `refusal` is why writes are refused: the log cannot be written; None in health."""
         self.loading = loading
         self.refusal = refusal
-        self.usual = self.known if not loading and refusal is None else {}
+        self.usual = self.known if not loading and refusal is None and not self.store.notices.classes else {}
+
+    def notify(self, wanted: str) -> None:
+        """Takes over the directive notify-keyspace-events."""
+        self.store.notices.configure(wanted)
+        for db in self.store.dbs:
+            hear(db)
+        self.state(loading=self.loading, refusal=self.refusal)
 
     def turn(self, now_ms: int) -> None:
         """Begins a batch, at the router's time."""
@@ -105,6 +116,7 @@ class Executor:
         if self.detour is not None:
             return self.detour(header, requests)
         store = self.store
+        store.number = self.number
         store.touching = not header & NO_TOUCH
         db = store.dbs[header >> DB_SHIFT]
         protocol = 3 if header & RESP3 else 2
@@ -192,6 +204,8 @@ class Executor:
         if self.refusal is not None and command.flags & Flag.WRITE:
             entry.stats.rejected_calls += 1
             raise self.refusal
+        notices = self.store.notices
+        notices.event, notices.class_ = entry.event, entry.event_class
         return entry
 
     def _bug(self, entry: Entry | None, argv: list[bytes], values: int) -> RedisError:
@@ -239,6 +253,13 @@ class Executor:
                 self.log_group(effects)
         elif changes:
             self.log(db, argv)
+
+    def take_expired(self) -> None:
+        """Counts and logs what was found expired by what is no command."""
+        store = self.store
+        store.changes_total += store.changes
+        store.changes = 0
+        self.log_expired()
 
     def log_expired(self) -> None:
         """Hands a DEL to the log for every key that was found expired."""

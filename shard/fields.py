@@ -12,7 +12,9 @@ Rule 2: what is removed is logged as HDEL before the command that found it. The 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from shard.events import FIELDS_EXPIRED, SILENT, tell
 from shard.expiry import TICK_SHIFT, Expiries
+from shard.listeners import touch
 from shard.values.hash import Hash
 
 if TYPE_CHECKING:
@@ -44,14 +46,22 @@ def remove_expired(db: "Keyspace", key: bytes, value: Hash, fields: list[bytes])
     store.stats.expired_fields += len(fields)
     store.changes += 1
     store.expired.append((db.index, [b"HDEL", key, *fields]))
+    if db.heard:
+        tell(db, key, FIELDS_EXPIRED)
     if len(value):
         retime(db, key, value)
+        if db.heard:
+            number, store.number = store.number, -1  # Nobody's doing: who looks at one field does not see this.
+            touch(db, key, SILENT)
+            store.number = number
     elif db.delete(key):
         store.changes -= 1
 
 
 def thin(db: "Keyspace", key: bytes, slot: int) -> bool:
     """Removes some fields, whose time has come, of the hash at `key`; whether the key went with them."""
+    if db.store.hiding:
+        return False
     value = db.slots[slot][key]
     remove_expired(db, key, value, value.due(db.store.now_ms, THINNED_MAX))
     return not len(value)

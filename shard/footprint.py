@@ -11,8 +11,9 @@ from types import GetSetDescriptorType, MemberDescriptorType
 from typing import Any
 
 from common.slot import SLOTS
-from shard.keyspace import Keyspace, Value
+from shard.keyspace import Keyspace
 from shard.slots import EMPTY, WideSlot
+from shard.value import Value
 
 ENTRY_BYTES = 40
 """Of an entry in a slot's dict: three words, and its share of the index and of the room to grow."""

@@ -59,6 +59,17 @@ class Holds:
         queues = self.queues
         return bool(self.wholes) or any(key in queues for key in keys)
 
+    def blocks_beside(self, ticket: Ticket, keys: Iterable[bytes] | None) -> bool:
+        """Whether somebody else than `ticket`, which has its turn, has his at one of these keys, or waits there before
+        it has: what belongs to that turn need not wait for those who came after it. O(number of keys).
+        """
+        if ticket.keys is None:
+            return False
+        if keys is None:
+            return len(self.line) > 1
+        queues = self.queues
+        return any(key in queues and queues[key][0] is not ticket for key in keys)
+
     def enter(self, ticket: Ticket) -> bool:
         """Puts a new ticket into its queues; whether it has its turn at once. O(number of keys)."""
         ticket.order = self._next

@@ -16,17 +16,25 @@ cdef class Store:
     cdef public bint touching
     cdef public bint counts_uses
     cdef public bint expiring
+    cdef public bint hiding
     cdef public long long changes
     cdef public long long changes_total
     cdef public list effects
     cdef public list expired
     cdef public bint explicit
+    cdef public bint apart
     cdef public bint logging
     cdef public list garbage
     cdef public Stats stats
     cdef public dict blocked
     cdef public dict ready
+    cdef public long long number
+    cdef public Py_ssize_t part
+    cdef public bint tracked
+    cdef public list events
+    cdef public object notices
     cdef public list dbs
+    cdef public object watches
 
 
 cdef class Keyspace:
@@ -39,15 +47,17 @@ cdef class Keyspace:
     cdef public Expiries volatile
     cdef public IdleClocks idle
     cdef public dict waiting
+    cdef public dict watched
+    cdef public bint heard
 
     @cython.locals(store=Store, number=cython.int, hashed=cython.Py_ssize_t)
     cpdef set(self, bytes key, value, bint keep_ttl=*, long long expire_at_ms=*)
     cpdef bytearray edit_string(self, bytes key)
     @cython.locals(slot=cython.int)
-    cpdef bint delete(self, bytes key) except -1
+    cpdef bint delete(self, bytes key, bytes event=*) except -1
     cpdef expire_at(self, bytes key, long long at_ms)
     cpdef expiry_ms(self, bytes key)
-    cpdef look(self, bytes key)
+    cpdef look(self, bytes key, bytes missed=*)
     cpdef bint exists(self, bytes key) except -1
     cpdef _touch(self, bytes key)
     cpdef get_to_write(self, bytes key)
@@ -55,6 +65,7 @@ cdef class Keyspace:
     cpdef edit(self, bytes key, kind)
     cpdef changed(self, bytes key)
     cpdef changed_quietly(self, bytes key)
+    cpdef changed_aside(self, bytes key, bint wakes=*)
     cpdef shrunk(self, bytes key, value)
     cpdef get_string(self, bytes key)
     @cython.locals(store=Store, slot=cython.int, hashed=cython.Py_ssize_t)

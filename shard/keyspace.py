@@ -1,7 +1,7 @@
 """The keyspace: what a command's handler sees of the data, and the bookkeeping of every change.
 
-Rule 1: a handler changes values only through here. Type check, count of changes, expiry, the log's effects, waking
-        who waits, and later watchers, events and pre-images are done in this file, once.
+Rule 1: a handler changes values only through here. Type check, count of changes, expiry, the log's effects, and telling
+        who listens (listeners.py) are done in this file, once.
 Rule 2: the slot is the unit. A db is an array of 16384 dicts, made when first used: one big dict stalls for 110 ms when
         it grows past 2.8 M keys and for a second past 5.6 M; slot dicts never do and cost no more memory.
 Rule 3: time and chance are arguments: `store.now_ms` comes with every batch, nobody here reads a clock.
@@ -16,43 +16,22 @@ from common.errors import WrongType
 from common.numbers import INTEGER_MAX
 from common.slot import SLOTS
 from common.slot import slot_of as slot_of_tagged
-from shard import fields, frequency
+from shard import clearing, events, fields, frequency, listeners
 from shard.expiry import TICK_SHIFT, Expiries
 from shard.garbage import CHEAP_TO_FREE
 from shard.idle import IdleClocks
 from shard.slots import EMPTY, SLOT_KEYS_MAX, Slot, WideSlot
 from shard.stats import Stats
+from shard.value import Value
 from shard.values.hash import Hash
+from shard.watches import Watches
 
 if TYPE_CHECKING:
     from shard.waiters import Queue
-
-Value = Any
-"""bytes, or bytearray once edited in place; other types are classes of their own in shard/values/, with
-
-    type_name: str                                      what TYPE answers
-    encoding(config: dict[str, Any]) -> str             what OBJECT ENCODING answers
-    copy() -> Self                                      a value that shares nothing that can change
-    __len__() -> int                                    its elements; 0 only while a command runs, or a stream's
-    containers() -> list[Any]                           the lists, dicts and sets that it is made of, see
-                                                        garbage.py; nothing uses the value afterwards
-    to_wire() -> Any                                    what travels to another shard, see UNPACKED in shard/loan.py
-    commands(key: bytes) -> Iterator[list[bytes]]       commands that make it anew where there is no such key
-"""
+    from shard.watches import Watch
 
 NEVER_MS = INTEGER_MAX
 """Stands for the time of a key that does not expire: no clock passes it."""
-
-STRING_TYPES = (bytes, bytearray)
-
-
-def type_name(value: Value) -> str:
-    """What TYPE calls a value."""
-    return "string" if isinstance(value, STRING_TYPES) else value.type_name
-
-
-SLOTS_FREED_AT_ONCE_KEYS = 1024
-"""Up to so many keys a db that is cleared is let go as it is, but for large values."""
 
 
 class Store:
@@ -80,6 +59,8 @@ class Store:
         """Whether `maxmemory-policy` goes by how often keys are used: then their clocks count that."""
         self.expiring = True
         """Whether keys whose time has come are removed; a replay only does what the log says."""
+        self.hiding = False
+        """Whether those are only not seen, and stay (CLIENT PAUSE)."""
         self.changes = 0
         """Changes made by the command that runs; whoever ran it takes them out."""
         self.changes_total = 0
@@ -90,6 +71,9 @@ class Store:
         of one were; each is one of `changes`."""
         self.explicit = False
         """Whether the handler said itself what to log instead of the request as it came."""
+        self.apart = False
+        """Whether keys of the command that runs live on other shards: a handler may then have logged, in effects on one
+        key each, what else would be logged as one command, see shard/loan.py."""
         self.logging = True
         """Whether there is a log that wants the effects."""
         self.garbage: list[Any] = []
@@ -100,7 +84,17 @@ class Store:
         self.ready: dict[tuple[int, bytes], None] = {}
         """Db and key of what calls that are blocked wait for and may find now, in the order in which it came (see
         shard/blocking.py); whoever ran the command takes them out."""
+        self.number = -1
+        """The number of the run that is executed, in its link's stream; -1 for what nobody asked for."""
+        self.part = 0
+        """Which of the runs of a transaction is executed, that are one run of the stream."""
+        self.tracked = False
+        """Whether a client caches what it reads, and so every change is an event."""
+        self.events: list[list[Any]] = []
+        """What the router has to be told behind the replies of this turn, see listeners.py."""
+        self.notices = events.Notices()
         self.dbs = [Keyspace(self, index) for index in range(databases)]
+        self.watches = Watches(self)
 
     def swap(self, first: int, second: int) -> None:
         """Exchanges the contents of two dbs: who looks at `first` now sees what was `second`. O(1)."""
@@ -111,8 +105,8 @@ class Store:
         one.volatile, other.volatile = other.volatile, one.volatile
         one.idle, other.idle = other.idle, one.idle
         self.changes += 1
-        one.signal_all()
-        other.signal_all()
+        if one.heard or other.heard:
+            listeners.replaced(one, other)
 
     def begin_replay(self, now_ms: int) -> None:
         """Before a log is replayed: nothing expires until it is over, and all that it makes counts as used just now."""
@@ -125,7 +119,19 @@ class Store:
 class Keyspace:
     """One numbered db of one shard. A key whose time has come is not there."""
 
-    __slots__ = ("store", "index", "slots", "size", "expiries", "volatile", "idle", "slot_of", "waiting")
+    __slots__ = (
+        "store",
+        "index",
+        "slots",
+        "size",
+        "expiries",
+        "volatile",
+        "idle",
+        "slot_of",
+        "waiting",
+        "watched",
+        "heard",
+    )
 
     def __init__(self, store: Store, index: int) -> None:
         self.store = store
@@ -139,6 +145,10 @@ class Keyspace:
         self.idle = IdleClocks()
         self.waiting: dict[bytes, Queue] = {}
         """Who is blocked in this db, by each key that would end that."""
+        self.watched: dict[bytes, list[Watch]] = {}
+        """The watches of each key that is watched."""
+        self.heard = False
+        """Whether anybody listens to what happens here, see listeners.py."""
 
     # Reading
 
@@ -154,11 +164,14 @@ class Keyspace:
         store = self.store
         slot = self.slot_of(key)
         value = self.slots[slot].get(key)
-        if value is None:
+        if (
+            value is None
+            or (self.expiries.count and self._expired(key, slot))
+            or (self.volatile is not None and self._gone(key, slot))
+        ):
             store.stats.keyspace_misses += 1
-            return None
-        if (self.expiries.count and self._expired(key, slot)) or (self.volatile is not None and self._gone(key, slot)):
-            store.stats.keyspace_misses += 1
+            if self.heard:
+                events.tell(self, key, events.MISSED)
             return None
         store.stats.keyspace_hits += 1
         if store.counts_uses:
@@ -185,11 +198,13 @@ class Keyspace:
             raise WrongType()
         return value
 
-    def look(self, key: bytes) -> Value | None:
+    def look(self, key: bytes, missed: bytes = events.MISSED) -> Value | None:
         """The value at `key` for a command that asks about it: counts a hit or miss, leaves its idle clock. O(1)."""
         value = self.peek(key)
         if value is None:
             self.store.stats.keyspace_misses += 1
+            if self.heard:
+                events.tell(self, key, missed)
         else:
             self.store.stats.keyspace_hits += 1
         return value
@@ -223,11 +238,7 @@ class Keyspace:
         if not store.touching:
             return
         if store.counts_uses:
-            config = store.config
-            decay_minutes, log_factor = config["lfu-decay-time"], config["lfu-log-factor"]
-            clock = self.idle.clock(key)
-            clock = frequency.used(clock, store.clock_s, decay_minutes, log_factor, store.random.random())
-            self.idle.touch(key, clock)
+            frequency.add_use(self, key)
         else:
             self.idle.touch(key, store.clock_s)
 
@@ -245,7 +256,8 @@ class Keyspace:
         store.changes += 1
         number = self.slot_of(key)
         # A key that gets another time keeps its old one until then, which is cheaper to change than to set anew.
-        if self.expiries.count and not self._expired(key, number) and not keep_ttl and expire_at_ms < 0:
+        goes = self.expiries.count and (not self._expired(key, number) or store.hiding)
+        if goes and not keep_ttl and expire_at_ms < 0:
             self.expiries.discard(key, number)
         slot = self.slots[number]
         before = slot.get(key)
@@ -274,8 +286,8 @@ class Keyspace:
             self.idle.touch(key, frequency.first(store.clock_s))
         else:
             self._touch(key)
-        if self.waiting:
-            self.signal(key, value)
+        if self.heard:
+            listeners.put(self, key, value, new=before is None, expires=expire_at_ms >= 0)
 
     def edit_string(self, key: bytes) -> bytearray:
         """The string at `key` to be changed in place, made if there is none; it is a change.  Raises WrongType."""
@@ -287,6 +299,8 @@ class Keyspace:
             store = self.store
             store.changes += 1
             self._touch(key)
+            if self.heard:
+                listeners.touch(self, key)
         return value
 
     def edit(self, key: bytes, kind: type) -> Value:
@@ -305,12 +319,21 @@ class Keyspace:
     def changed(self, key: bytes) -> None:
         """Says that the value at `key` was changed in place. O(1)."""
         self.store.changes += 1
-        if self.waiting and key in self.waiting:
-            self.signal(key, self.held(key))
+        if self.heard:
+            listeners.signal(self, key, self.held(key))
 
     def changed_quietly(self, key: bytes) -> None:
         """Says that the value at `key` was changed in a way that nobody who waits for it can find. O(1)."""
         self.store.changes += 1
+        if self.heard:
+            listeners.touch(self, key)
+
+    def changed_aside(self, key: bytes, wakes: bool = False) -> None:
+        """Says that something at `key` was changed that counts as no part of its value (a stream's groups): it touches
+        nothing that is watched or cached, but who waits for the key may have waited for that. O(1)."""
+        self.store.changes += 1
+        if self.heard:
+            listeners.aside(self, key, wakes=wakes)
 
     def shrunk(self, key: bytes, value: Value) -> None:
         """Says that `value`, which is at `key`, lost elements; without any left, the key goes. O(1)."""
@@ -318,7 +341,7 @@ class Keyspace:
         if not len(value):
             self.delete(key)
 
-    def delete(self, key: bytes) -> bool:
+    def delete(self, key: bytes, event: bytes = events.DEL) -> bool:
         """Removes `key`; whether it was there. O(1), except for freeing a large value, which is left for later."""
         slot = self.slot_of(key)
         if self.expiries.count:
@@ -334,8 +357,8 @@ class Keyspace:
         self.store.changes += 1
         if type(value) not in CHEAP_TO_FREE:
             self.store.garbage.append(value)
-        if self.waiting:
-            self.signal(key, None)
+        if self.heard:
+            listeners.signal(self, key, None, event)
         return True
 
     def take(self, key: bytes) -> tuple[Value, int]:
@@ -347,19 +370,23 @@ class Keyspace:
             self.volatile.discard(key, slot)
         self.size -= 1
         self.store.changes += 1
-        if self.waiting:
-            self.signal(key, None)
+        if self.heard:
+            listeners.signal(self, key, None, events.SILENT)
         return self.slots[slot].pop(key), expires_ms
 
     def expire_at(self, key: bytes, at_ms: int) -> None:
         """Gives the existing `key` the expiry `at_ms`, absolute unix time in ms. O(1)."""
         self.store.changes += 1
         self.expiries.set(key, self.slot_of(key), at_ms)
+        if self.heard:
+            listeners.touch(self, key, events.EXPIRE)
 
     def persist(self, key: bytes) -> bool:
         """Takes the expiry of `key` away; whether it had one. O(1)."""
         if self.expiries.discard(key, self.slot_of(key)):
             self.store.changes += 1
+            if self.heard:
+                listeners.touch(self, key, events.PERSIST)
             return True
         return False
 
@@ -372,38 +399,7 @@ class Keyspace:
 
     def clear(self, *, later: bool) -> int:
         """Removes all keys and gives their number. What is freed `later` does not stop the loop."""
-        removed = self.size
-        if not removed:
-            return 0
-        if later and removed <= SLOTS_FREED_AT_ONCE_KEYS:
-            # Looking into all slots, a slice at a time, would cost more than these keys.
-            slots = [slot for slot in self.slots if slot is not EMPTY]
-            values = [slot[key] for slot in slots for key in slot]
-            self.store.garbage += [value for value in values if type(value) not in CHEAP_TO_FREE]
-        elif later:
-            self.store.garbage += [self.slots, *self.expiries.containers()]
-            self.store.garbage += self.volatile.containers() if self.volatile is not None else []
-        self.slots = [EMPTY] * SLOTS
-        self.size = 0
-        self.expiries = Expiries(self.slot_of, self.expiries.tick)
-        self.volatile = None
-        self.idle = IdleClocks()
-        self.store.changes += removed
-        self.signal_all()
-        return removed
-
-    # Waking
-
-    def signal(self, key: bytes, value: Value | None) -> None:
-        """Says that `value` is at `key` now, None for nothing: whoever waits for that is tried after the command."""
-        queue = self.waiting.get(key)
-        if queue is not None and queue.wants(value):
-            self.store.ready[self.index, key] = None
-
-    def signal_all(self) -> None:
-        """Says that all keys of the db may be others than before. O(keys that somebody waits for)."""
-        for key in self.waiting:
-            self.signal(key, self.held(key))
+        return clearing.clear(self, later=later)
 
     # Expiry
 
@@ -412,7 +408,8 @@ class Keyspace:
         at_ms = self.expiries.slots[slot].get(key, NEVER_MS)
         if at_ms > self.store.now_ms or not self.store.expiring:
             return False
-        self._remove_expired(key, slot)
+        if not self.store.hiding:
+            self._remove_expired(key, slot)
         return True
 
     def _gone(self, key: bytes, slot: int) -> bool:
@@ -437,8 +434,8 @@ class Keyspace:
         if type(value) not in CHEAP_TO_FREE:
             store.garbage.append(value)
         self.size -= 1
-        if self.waiting:
-            self.signal(key, None)
+        if self.heard:
+            listeners.signal(self, key, None, events.EXPIRED)
         store.stats.expired_keys += 1
         store.changes += 1
         store.expired.append((self.index, key))

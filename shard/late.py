@@ -6,9 +6,9 @@ Rule 2: what waited is done at the time of its own frame. Every key sees its com
 Rule 3: a late reply leaves as any other does: after the log of its turn was written, see `take`.
 """
 
-from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from common.command import Command
@@ -19,7 +19,7 @@ from shard.blocking import Blocked
 from shard.execute import Executor, Park
 from shard.holds import Holds, Ticket
 from shard.refusal import is_error, is_write
-from shard.waiters import Waiter, Waiters, hand_over
+from shard.waiters import RemoteWaiter, Waiter, Waiters, hand_over
 
 Message = Callable[[list[Any], int], Any]
 """Does what a message of the router asks; also given its place in its run."""
@@ -57,7 +57,7 @@ class LateRun:
         return b"".join(self.replies) if self.header & JOINED else self.replies
 
 
-class Waiting(Ticket, ABC):
+class Waiting(Ticket):
     """One request of a run that touches blocked keys."""
 
     __slots__ = ("run", "place", "name")
@@ -72,9 +72,12 @@ class Waiting(Ticket, ABC):
         self.name: tuple[object, int] | None = None
         """By which `Room.named` finds it: a link, and a number that the link's router chose."""
 
-    @abstractmethod
     def go(self, room: "Room") -> Any:
         """Does it, now that it has its turn; its reply."""
+        raise NotImplementedError
+
+    def end(self, room: "Room") -> None:
+        """Does what is left to do before it gives its keys free, if it has its turn and stays."""
 
     def done(self, room: "Room", reply: Any) -> None:
         """Does with what `go` gave what has to be done."""
@@ -136,10 +139,14 @@ class Room:
         self.holds = Holds(executor.store.blocked)
         self.message = message
         self.wholes = wholes
+        self.plain = frozenset(name for name, entry in executor.known.items() if has_one_key(entry.command))
+        """The names of the commands of one key, which is argv[1]."""
         self.named: dict[tuple[object, int], Waiting] = {}
         self.origin: object = None
         """The link whose frames are being read."""
         self.waiters = Waiters(self)
+        self.turn_of: Ticket | None = None
+        """The ticket in whose turn something is done: calls that this wakes need not wait for those behind it."""
         self._leaving: list[Ticket] = []
         self._answered: list[LateRun] = []
         """Late runs that are complete, and not yet sent."""
@@ -152,6 +159,8 @@ class Room:
 
     def run(self, header: int, requests: list[list[bytes]]) -> Any:
         """As `Executor.run`, while keys are blocked; None if a command has to wait, and so the run is answered late."""
+        if not self.holds.wholes and self._pass(requests):
+            return self.execute(header, requests, park=self.executor.park)
         late = self.late_run(header, requests)
         places = []
         for place, argv in enumerate(requests):
@@ -169,8 +178,17 @@ class Room:
             self._done.append((late, place))
         return None
 
+    def _pass(self, requests: list[list[bytes]]) -> bool:
+        """Whether all are plain commands on a key that nobody holds or waits for: what most are, with least ado."""
+        plain, queues = self.plain, self.holds.queues
+        for argv in requests:  # noqa: SIM110  A generator costs more than what it goes through.
+            if argv[0] not in plain or len(argv) < 2 or argv[1] in queues:
+                return False
+        return True
+
     def messages(self, header: int, messages: list[list[Any]]) -> Any:
         """The answers to messages of the router, or None if one waits."""
+        self.executor.store.number = self.executor.number
         late = self.late_run(header, messages)
         for place, message in enumerate(messages):
             if self.holds.line and message[0] in self.wholes:
@@ -179,6 +197,9 @@ class Room:
             answer = self.message(message, place)
             if isinstance(answer, Waiting):
                 self._enter(answer, late, place)
+            elif isinstance(answer, RemoteWaiter):
+                late.missing += 1
+                self.waiters.keep(answer, late, place)
             else:
                 late.replies[place] = answer
             self.settle()
@@ -215,8 +236,8 @@ class Room:
             return ()  # It is only told so.
         if not command.has_keys or touches_more(command):
             return None
-        if command.first_key == command.last_key > 0 and len(command.key_specs) == 1:
-            return (argv[command.first_key],)
+        if has_one_key(command):
+            return (argv[1],)
         try:
             return [argv[index] for index in command.keys_of(argv)]
         except RedisError:
@@ -241,7 +262,12 @@ class Room:
 
     def delays(self, waiter: Waiter) -> bool:
         """Whether a blocked call that has its turn must wait for a held key; then it is served when it need not."""
-        if not self.holds.line or not self.holds.blocks(keys := self._keys(waiter.argv)):
+        if not self.holds.line:
+            return False
+        keys = self._keys(waiter.argv)
+        if self.turn_of is not None and not self.holds.blocks_beside(self.turn_of, keys):
+            return False
+        if self.turn_of is None and not self.holds.blocks(keys):
             return False
         waiter.parked = True
         self.holds.enter(WaitingWaiter(keys, waiter, self.executor.store.now_ms))
@@ -260,18 +286,28 @@ class Room:
             if ready and (ticket := ready.popleft()).order in self.holds.line:
                 self._go(ticket)
         executor.turn(now_ms)
-        executor.number = number
+        executor.number = executor.store.number = number
         if not self.holds.line:
             executor.detour = None
 
     def _go(self, ticket: Ticket) -> None:
         assert isinstance(ticket, Waiting) and ticket.run is not None
         self.executor.turn(ticket.run.now_ms)
-        self.executor.number = ticket.run.number
-        reply = ticket.go(self)
+        self.executor.number = self.executor.store.number = ticket.run.number
+        with self.in_turn_of(ticket):
+            reply = ticket.go(self)
         if not ticket.stays:
             self._leave(ticket)
         ticket.done(self, reply)
+
+    @contextmanager
+    def in_turn_of(self, ticket: Ticket) -> Iterator[None]:
+        """What is done inside belongs to the turn of `ticket`, before all that waits for its keys."""
+        before, self.turn_of = self.turn_of, ticket
+        try:
+            yield
+        finally:
+            self.turn_of = before
 
     def _leave(self, ticket: Waiting) -> None:
         self._leaving.append(ticket)
@@ -288,7 +324,7 @@ class Room:
             self._answered.append(run)
 
     def execute(
-        self, header: int, requests: list[list[bytes]], places: list[int] | None = None, park: Park | None = None
+        self, header: int, requests: list[list[bytes]], places: Sequence[int] | None = None, park: Park | None = None
     ) -> Any:
         """Runs commands that have their turn. `places` are theirs in their run, for the reports of slow ones; `park`
         takes a call that would block, None if that must not be."""
@@ -300,7 +336,7 @@ class Room:
             return executor.run(header, requests)
         finally:
             executor.detour, executor.park = before
-            if places is not None:
+            if places is not None and len(executor.slow) > reported:
                 executor.slow[reported:] = [
                     (number, places[place], duration_us) for number, place, duration_us in executor.slow[reported:]
                 ]
@@ -311,6 +347,12 @@ class Room:
         """Has `tell` called with the error if the log of this turn cannot be written."""
         self._unsure.append(tell)
 
+    def tell_unsure(self, error: RedisError) -> None:
+        """Says that the log of this turn could not be written, to who wanted to know; before any answer is sent."""
+        for tell in self._unsure:
+            tell(error)
+        self._unsure.clear()
+
     def take(self, error: RedisError | None) -> dict[Any, dict[int, Any]]:
         """The late answers of this turn, by link and number of the run; to be called once the log is written.
 
@@ -319,8 +361,7 @@ class Room:
         if not self._done and not self._answered and not self._unsure:
             return {}
         if error is not None:
-            for tell in self._unsure:
-                tell(error)
+            self.tell_unsure(error)
             for run, place in self._done:
                 self._refuse(run, place, error)
         answers: dict[Any, dict[int, Any]] = {}
@@ -343,8 +384,16 @@ class Room:
         self.waiters.forget(origin)
         for ticket in self.holds.line.values():
             if isinstance(ticket, Waiting) and ticket.stays and ticket.run is not None and ticket.run.origin is origin:
+                if ticket.granted:
+                    ticket.end(self)
                 self.leave(ticket)
         self.settle()
+        self.waiters.wake()
+
+
+def has_one_key(command: Command) -> bool:
+    """Whether a call touches nothing but the key argv[1]."""
+    return command.first_key == command.last_key == 1 and len(command.key_specs) == 1 and not touches_more(command)
 
 
 def touches_more(command: Command) -> bool:

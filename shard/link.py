@@ -32,6 +32,8 @@ class Link:
         self.transport: asyncio.WriteTransport | None = None
         self.runs = 0
         """Runs answered: the number of the next one."""
+        self.corked: list[bytes] | None = None
+        """What is sent as one when all of it is there."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport = cast(asyncio.WriteTransport, transport)
@@ -61,6 +63,7 @@ class Link:
         refused = None if shard.flush() else shard.misconf()
         if refused is not None:
             refuse_writes(frames, replies, shard.executor.table, refused)
+            shard.room.tell_unsure(refused)
         if shard.executor.slow:
             self.send({"slow": shard.executor.slow})
             shard.executor.slow = []
@@ -69,8 +72,12 @@ class Link:
             shard.late_events = []
         if shard.room.waiters.new:
             shard.send_blocked()  # Before the replies: INFO is one of them.
+        if shard.store.events:
+            self.corked = []  # A router that has read the answers has to have the events, too.
         self.send(replies)
         shard.send_late(refused)
+        if self.corked is not None:
+            self._uncork(self.corked)
 
     def run(self, frame: list[Any], replies: list[Any]) -> None:
         """Runs one request frame, and adds an entry to the replies of this turn for each of its runs."""
@@ -87,8 +94,15 @@ class Link:
 
     def send(self, frame: Any) -> None:
         """Sends one frame."""
-        if self.transport is not None:
+        if self.corked is not None:
+            self.corked.append(self.pack(frame))
+        elif self.transport is not None:
             self.transport.write(self.pack(frame))
+
+    def _uncork(self, frames: list[bytes]) -> None:
+        self.corked = None
+        if self.transport is not None:
+            self.transport.write(b"".join(frames))
 
     def close(self) -> None:
         if self.transport is not None:

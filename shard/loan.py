@@ -1,154 +1,211 @@
-"""Keys lent to another shard, so that a command whose keys live on several shards runs on one of them as it is.
+"""Keys held for a router, and lent to another shard, so that a command runs on one shard whose keys live on several.
 
-The router sends every shard concerned `hold`, then the home shard `borrow` with what the others lent, then the others
-`release` with what the command made of it (see router/borrow.py).
+Under `hold` a router does one thing after the other, until `release` (see router/holding.py):
 
-- A held key is touched by nobody: no command, no expiry, no eviction. Others see it as before the command or as after.
-- The command sees one keyspace: what is lent is laid over the keyspace of its home, without a trace in the books, and
-  taken away again when it has run.
-- What the command changed is found by comparing each key with what it was, laid over or at home: the same value tells
-  of its parts in the same order then, which one on another shard need not. It is logged as the new state of the key
-  instead of the request as it came, which a replay could not do without the other shards' keys: at home in one group,
-  and on each other shard in one group, before the reply leaves. So each shard does its part wholly or not at all,
-  whenever it dies. That all of them do, or none, is not promised yet if one dies between `borrow` and `release`:
-  then the client is told that the outcome is unknown.
-- Of a command that only reads nothing is compared. What expires meanwhile is logged at home; the owner of a key that
-  is lent finds that out by itself.
+    hold       the keys are touched by nobody else from here on; may give some of them at once
+    lend       what is at some places, for another shard
+    borrow     runs a command here, over keys that others have lent
+    give_back  what a command on another shard made of keys that were lent
+    transact   runs commands whose keys are all of this shard, see transaction.py
+    release    the end: the log gets all that was done, in one group, and who waits is woken
 
-A key's state travels as [packed value, absolute expiry in ms or -1], None if there is no key. O(n) in the values.
+- A held key is touched by nobody else: no command, no expiry, no eviction. Others see it as before the hold or after.
+- All is done at the time of the hold; what waited for it is done afterwards, each at its own.
+- A borrowing command sees one keyspace: what is lent is laid over the keyspace of its home, without a trace in the
+  books, and taken away again when it has run.
+- What became of keys that were lent goes home as the effects on them, where each speaks of that key alone, else as
+  their new state. So it is with what the log gets at home: a replay there has no other shard's keys. A command that is
+  run often on long values says in effects of one key each what it did, where `Store.apart` (LMOVE).
+- Each shard logs its part in one group, before the reply leaves: it does it wholly or not at all, whenever it dies.
+  That all of them do, or none, is not promised yet if one dies in between: then the client is told that the outcome is
+  unknown.
+- What expires meanwhile is logged at home; the owner of a key that is lent finds that out by itself.
+- A call that finds nothing and would wait stays with its router, see router/blocking.py; here are its remote waiters.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from common.errors import Loading, RedisError
-from common.resp import error_reply
-from shard.blocking import Blocked
+from common.errors import Loading, RedisError, done_in_part
+from common.frame import DB_SHIFT, RESP3
+from common.resp import encode, error_reply
+from shard.blocking import FOREVER, Blocked
+from shard.commands.sort import formed_keys
 from shard.control import control
-from shard.expiry import NO_TIMES
-from shard.keyspace import Keyspace, Store, Value
+from shard.execute import Executor
+from shard.keyspace import Store
 from shard.late import Room, Waiting
-from shard.slots import EMPTY
-from shard.values.hash import Hash
-from shard.values.list import List
-from shard.values.set import Set
-from shard.values.sorted_set import SortedSet
-from shard.values.stream import Stream
-from shard.waiters import hand_over
+from shard.states import KINDS, Effects, Listener, Place, State, effects_of, laid_over, put, state, unheard
+from shard.value import Value
+from shard.waiters import RemoteWaiter, hand_over
 
 if TYPE_CHECKING:
     from shard.server import Shard
 
-Place = tuple[int, bytes]
-"""The number of a db, and a key."""
-State = list[Any] | None
-Effects = list[tuple[int, list[bytes]]]
-
-UNPACKED: dict[str, Callable[[Any], Value]] = {
-    "string": bytearray,
-    "hash": Hash.from_wire,
-    "list": List.from_wire,
-    "set": Set.from_wire,
-    "zset": SortedSet.from_wire,
-    "stream": Stream.from_wire,
-}
-"""How a value is made of what its `to_wire()` gave, by the name of its type; bytes are packed as themselves."""
-
 
 class Hold(Waiting):
-    """Keys of this shard that belong to one command until it is over."""
+    """Keys of this shard that belong to one call until it is over."""
 
-    __slots__ = ("places", "export", "writes", "stays")
+    __slots__ = ("places", "gives", "writes", "waiter", "stays", "logs", "effects", "ready", "withdrawn", "waits_on")
 
-    def __init__(self, name: tuple[object, int], places: list[Place], *, export: bool, writes: bool) -> None:
-        super().__init__([key for _, key in places])
+    def __init__(
+        self, name: tuple[object, int], keys: list[bytes] | None, dbs: list[int], gives: str, writes: bool, waiter: int
+    ) -> None:
+        super().__init__(keys)
         self.name = name
-        self.places = places
-        self.export = export
-        """Whether the keys are lent to another shard; else this is the home of the command."""
+        self.places = [(db, key) for db in dbs for key in self.keys or ()]
+        self.gives = gives
         self.writes = writes
+        self.waiter = waiter
         self.stays = True
+        self.logs = True
+        """Whether there is a log."""
+        self.effects: Effects = []
+        """What was done under it, for the log."""
+        self.ready: dict[Place, None] = {}
+        """What of that somebody may wait for."""
+        self.withdrawn: RemoteWaiter | None = None
+        """The waiter of the call itself, which is tried now."""
+        self.waits_on: RemoteWaiter | None = None
+        """Its waiter from now on, if that was in vain."""
 
     def go(self, room: Room) -> list[list[Any]] | RedisError:
-        """What is lent, [[db, key, value, expiry], ...], keys that aren't there left out; or why nothing is."""
+        """What it gives, or why it is refused."""
         executor = room.executor
         if executor.loading or (self.writes and executor.refusal is not None):
             self.stays = False
             return executor.refusal or Loading()
-        if not self.export:
-            return []
-        store = executor.store
-        lent = []
-        for db, key in self.places:
-            if store.dbs[db].peek(key) is not None:
-                lent.append([db, key, *(state(store.dbs[db], key) or ())])
-        store.changes_total += store.changes  # What has expired.
-        store.changes = 0
+        assert self.name is not None
+        self.withdrawn = room.waiters.withdraw((self.name[0], self.waiter))
+        given = GIVEN[self.gives](executor.store, self.places)
+        _count_expired(executor.store)
         executor.log_expired()
-        return lent
+        return given
+
+    def end(self, room: Room) -> None:
+        """Has all that was done logged, and wakes who waits, before what waits for the keys themselves."""
+        executor, store = room.executor, room.executor.store
+        if self.effects:
+            executor.log_group(self.effects)
+        store.ready = self.ready | store.ready
+        with room.in_turn_of(self):
+            if self.withdrawn is not None:
+                room.waiters.rouse(self.withdrawn, self.waits_on)
+            room.waiters.wake()
+
+
+def _values(store: Store, places: list[Place]) -> list[list[Any]]:
+    """[db, key, value, expiry] of each key that is there."""
+    return [[db, key, *(state(store.dbs[db], key) or ())] for db, key in _keys(store, places)]
+
+
+def _keys(store: Store, places: list[Place]) -> list[list[Any]]:
+    """[db, key] of each key that is there."""
+    return [[db, key] for db, key in places if store.dbs[db].peek(key) is not None]
+
+
+GIVEN = {"nothing": lambda store, places: [], "keys": _keys, "values": _values}
+
+
+def _count_expired(store: Store) -> None:
+    store.changes_total += store.changes
+    store.changes = 0
 
 
 @control
-def hold(shard: "Shard", id_: int, keys: list[bytes], dbs: list[int], export: bool, writes: bool) -> Hold:
-    """Holds keys, in each of these dbs, for command `id_` of this link; answered when it has its turn: see Hold.go."""
-    places = [(db, key) for db in dbs for key in dict.fromkeys(keys)]
-    return Hold((shard.room.origin, id_), places, export=export, writes=writes)
+def hold(
+    shard: "Shard", id_: int, keys: list[bytes] | None, dbs: list[int], gives: str, writes: bool, waiter: int = 0
+) -> Hold:
+    """Holds keys, in each of these dbs, as `id_` of this link; None for all that there are. Answered when it has its
+    turn, with what it `gives`: "nothing", the "keys" that are there, [[db, key], ...], or with them their "values",
+    [[db, key, value, expiry], ...]. The remote `waiter` of that id is withdrawn then.
+    """
+    return Hold((shard.room.origin, id_), keys, dbs, gives, writes, waiter)
+
+
+@control
+def lend(shard: "Shard", id_: int, places: list[Place], gives: str = "values") -> list[list[Any]]:
+    """What is at these places under hold `id_`, as `hold` gives it."""
+    with under(shard, id_):
+        given: list[list[Any]] = GIVEN[gives](shard.store, places)
+        _count_expired(shard.store)
+        shard.executor.log_expired()
+    return given
+
+
+@control
+def formed(shard: "Shard", id_: int, header: int, argv: list[bytes]) -> list[bytes]:
+    """The keys that the patterns of a call form of what is here (SORT's BY and GET)."""
+    with under(shard, id_):
+        return formed_keys(shard.store.dbs[header >> DB_SHIFT], argv)
 
 
 @control
 def borrow(
-    shard: "Shard", id_: int, header: int, requests: list[list[bytes]], away: list[Place], lent: list[list[Any]]
+    shard: "Shard",
+    id_: int,
+    header: int,
+    argv: list[bytes],
+    own: list[Place],
+    lent: list[list[Any]],
+    last: bool,
+    waits: bool = False,
 ) -> list[Any]:
-    """Runs the requests, whose own keys are held here as `id_`; `away` are the places of those that are not here.
+    """Runs a call whose keys here are at `own`, held as `id_`; `lent` are those of others, [db, key, value or None,
+    expiry]. If it is the `last` that is done under the hold, that ends.
 
-    Answers [the encoded replies, what changed of the others' keys: [[db, key, value or None, expiry], ...]].
+    Answers [the encoded reply, what became of the others' keys, None]; or if the call `waits`, as it finds nothing,
+    [b"", what became of the others' keys, how it waits] and the hold goes on: see `_how`.
     """
-    room, store = shard.room, shard.store
-    ticket = room.named[room.origin, id_]
-    assert isinstance(ticket, Hold) and ticket.granted and ticket.run is not None
-    room.leave(ticket)
-    lend: dict[Place, State] = {(db, key): None for db, key in away}
-    lend |= {(db, key): [value, at_ms] for db, key, value, at_ms in lent}
-    now_ms = store.now_ms
-    shard.executor.turn(ticket.run.now_ms)
-    lay_over(store, lend)
-    try:
-        before = {place: _state(store, place) for place in (*ticket.places, *lend)} if ticket.writes else {}
-        replies, logged = _run(shard, header, requests)
-        changes = [place for place in before if logged and _state(store, place) != before[place]]
-        if ticket.writes:
-            effects = [effect for place in changes if place not in lend for effect in effects_of(store, place)]
-        else:
-            effects = [effect for effect in logged if (effect[0], effect[1][1]) not in lend]
-        given_back = [[*place, *(_state(store, place) or (None, -1))] for place in changes if place in lend]
-    finally:
-        take_away(store, lend)
-        shard.executor.turn(now_ms)
-    if effects:
-        shard.executor.log_group(effects)
-    answer = [replies, given_back]
-    if changes:
-        room.if_unwritten(lambda error: answer.__setitem__(0, [error_reply(error)] * len(replies)))
+    states = {(db, key): None if value is None else [value, at_ms] for db, key, value, at_ms in lent}
+    room = shard.room
+    with under(shard, id_) as ticket:
+        gathered, ticket.effects[:] = ticket.effects[:], []
+        with laid_over(shard.store, states) as listening:
+            before = _looked_at(shard.store, [*((db, key) for db, key in own), *states])
+            shard.store.apart = bool(states)
+            reply = room.execute(header, [argv], park=hand_over)[0]
+            shard.store.apart = False
+            effects, changed = _outcome(shard, ticket, before, states)
+            given_back = [_change(shard.store, place, listening[place], by) for place, by in changed.items()]
+        ticket.effects[:] = gathered + effects
+    if type(reply) is Blocked and waits:
+        return [b"", given_back, _how(reply, header)]
+    if type(reply) is Blocked:
+        shard.executor.count_unserved(reply, argv, None)
+        reply = encode(reply.nothing, 3 if header & RESP3 else 2)
+    answer = [reply, given_back, None]
+    if last:
+        if ticket.effects or given_back:
+            tell = done_in_part if given_back else (lambda error: error)
+            room.if_unwritten(lambda error: answer.__setitem__(0, error_reply(tell(error))))
+        _leave(shard, ticket)
     return answer
 
 
-def _run(shard: "Shard", header: int, requests: list[list[bytes]]) -> tuple[list[bytes], Effects]:
-    """The encoded replies, and what would be logged, which is something if anything changed. Who waits waits on."""
-    executor = shard.executor
-    logged: Effects = []
-    log, log_group, wake = executor.log, executor.log_group, executor.wake
-    executor.log, executor.log_group = lambda db, argv: logged.append((db, argv)), logged.extend
-    executor.wake = None
-    try:
-        replies = shard.room.execute(header, requests, park=hand_over)
-    finally:
-        executor.log, executor.log_group, executor.wake = log, log_group, wake
-    if type(replies[0]) is Blocked:
-        name = requests[0][0].decode("latin-1").upper()
-        error = RedisError(f"ERR {name} cannot yet wait for keys on several shards")
-        executor.count_unserved(replies[0], requests[0], error)
-        replies = [error_reply(error)]
-    return replies, logged
+def _change(store: Store, place: Place, listener: Listener, by: Effects) -> list[Any]:
+    """What became of a key that was lent, and whether those need to know who wait for it, and who watch it; what did
+    so is said if it was done by effects on this key alone, and then not the new state.
+    """
+    db, key = place
+    new = (None, -1) if by else state(store.dbs[db], key) or (None, -1)
+    return [db, key, *new, listener.woken, listener.touched, [argv for _, argv in by]]
+
+
+def _how(blocked: Blocked, header: int) -> list[Any]:
+    """How a call waits: its keys, for what, until when, what it answers then, and what to run in its place."""
+    nothing = encode(blocked.nothing, 3 if header & RESP3 else 2)
+    kind: Any = blocked.kind
+    return [blocked.keys, kind.type_name, blocked.lasting, blocked.until_ms, nothing, blocked.argv]
+
+
+@control
+def give_back(shard: "Shard", id_: int, changes: list[list[Any]]) -> None:
+    """Does what became of keys under hold `id_`: [[db, key, value or None, expiry, woken, touched, effects], ...], see
+    `_change`."""
+    with under(shard, id_) as ticket:
+        _take_over(shard, ticket, changes)
 
 
 @control
@@ -157,85 +214,166 @@ def release(shard: "Shard", id_: int, changes: list[list[Any]]) -> list[RedisErr
 
     Answers why it may not last, in a list; an empty one if all is well. A hold that was refused is over already.
     """
-    room, store = shard.room, shard.store
+    room = shard.room
     faults: list[RedisError] = []
     ticket = room.named.get((room.origin, id_))
-    if ticket is not None:
-        put(store, changes)
-        effects = [effect for db, key, *_ in changes for effect in effects_of(store, (db, key))]
-        if effects:
-            shard.executor.log_group(effects)
+    if isinstance(ticket, Hold) and ticket.granted:
+        if changes:
+            give_back(shard, id_, changes)
+        if ticket.effects:
             room.if_unwritten(faults.append)
+        _leave(shard, ticket)
+    elif ticket is not None:
         room.leave(ticket)
     return faults
 
 
-# The state of a key
+def _take_over(shard: "Shard", ticket: Hold, changes: list[list[Any]]) -> None:
+    """Does what a command on another shard made of keys. Who waits for them or watches them hears what it would have
+    heard there; events and those who track keys are told there."""
+    store = shard.store
+    for index, key, wire, at_ms, woken, touched, effects in changes:
+        db = store.dbs[index]
+        with unheard(store):
+            if not effects:
+                put(store, [[index, key, wire, at_ms]])
+            else:
+                redo(shard.executor, index, effects)
+        queue = db.waiting.get(key)
+        if woken and queue is not None and queue.wants(db.held(key)):
+            store.ready[index, key] = None
+        for watch in db.watched.get(key, ()) if touched else ():
+            watch.touch(store)
+        ticket.effects += [(index, argv) for argv in effects]
+        if ticket.logs and not effects:
+            ticket.effects += effects_of(store, (index, key))
 
 
-def state(db: Keyspace, key: bytes) -> State:
-    """What is at `key`, whatever the time. O(n) in the value, O(1) for bytes."""
-    value = db.held(key)
-    return None if value is None else [packed(value), db.expiry_ms(key)]
-
-
-def _state(store: Store, place: Place) -> State:
-    return state(store.dbs[place[0]], place[1])
-
-
-def packed(value: Value) -> Any:
-    """A value as it travels, which shares nothing with it that can change. O(n)."""
-    if type(value) is bytes:
-        return value
-    if type(value) is bytearray:
-        return ["string", bytes(value)]
-    return [value.type_name, value.to_wire()]
-
-
-def unpacked(wire: Any) -> Value:
-    """The value that was packed."""
-    return wire if type(wire) is bytes else UNPACKED[wire[0]](wire[1])
-
-
-def effects_of(store: Store, place: Place) -> Effects:
-    """What a log says of a key to make it what it is now, whatever it was."""
-    index, key = place
-    db = store.dbs[index]
-    value = db.held(key)
-    if value is None:
-        return [(index, [b"DEL", key])]
-    at_ms = db.expiry_ms(key)
-    if isinstance(value, bytes | bytearray):
-        expiry = [b"PXAT", b"%d" % at_ms] if at_ms >= 0 else []
-        return [(index, [b"SET", key, bytes(value), *expiry])]
-    effects: Effects = [(index, [b"DEL", key])]
-    effects += [(index, argv) for argv in value.commands(key)]
-    return effects + ([(index, [b"PEXPIREAT", key, b"%d" % at_ms])] if at_ms >= 0 else [])
-
-
-def put(store: Store, states: Iterable[list[Any]]) -> None:
-    """Gives keys another state: [db, key, packed value or None, expiry]. Nothing is counted or logged."""
+def redo(executor: Executor, db: int, effects: list[list[bytes]]) -> None:
+    """Does what a log would say."""
+    store = executor.store
     expiring, store.expiring = store.expiring, False
-    changes = store.changes
-    for index, key, wire, at_ms in states:
-        if wire is None:
-            store.dbs[index].delete(key)
-        else:
-            store.dbs[index].set(key, unpacked(wire), expire_at_ms=at_ms)
-    store.changes = changes
+    for argv in effects:
+        executor.replay(db, argv)
     store.expiring = expiring
 
 
-def lay_over(store: Store, lend: dict[Place, State]) -> None:
-    """Puts keys of other shards into the keyspace, for one command."""
-    put(store, [[*place, *lent] for place, lent in lend.items() if lent is not None])
+# Under a hold
 
 
-def take_away(store: Store, lend: dict[Place, State]) -> None:
-    """Takes them out again, with all that was made for them: no key of this shard is in their slots."""
-    put(store, [[*place, None, -1] for place in lend])
-    for index, key in lend:
-        db = store.dbs[index]
-        slot = db.slot_of(key)
-        db.slots[slot] = EMPTY
-        db.expiries.slots[slot] = NO_TIMES
+@contextmanager
+def under(shard: "Shard", id_: int) -> Iterator[Hold]:
+    """What is done inside is done under the hold `id_` of this link, at its time: the log gets it when that ends, and
+    then, too, who waits for it is woken."""
+    executor, store = shard.executor, shard.store
+    ticket = shard.room.named[shard.room.origin, id_]
+    assert isinstance(ticket, Hold) and ticket.granted and ticket.run is not None
+    before = executor.log, executor.log_group, executor.wake
+    executor.log, executor.log_group = lambda db, argv: ticket.effects.append((db, argv)), ticket.effects.extend
+    executor.wake = None
+    now_ms, ticket.logs, ready = store.now_ms, store.logging, store.ready
+    store.logging, store.ready = True, ticket.ready  # Also without a log: by its effects one knows what was changed.
+    executor.turn(ticket.run.now_ms)
+    try:
+        yield ticket
+    finally:
+        executor.log, executor.log_group, executor.wake = before
+        store.logging, store.ready = ticket.logs, ready
+        executor.turn(now_ms)
+
+
+def _leave(shard: "Shard", ticket: Hold) -> None:
+    """Ends a hold that has its turn."""
+    assert ticket.run is not None
+    now_ms = shard.store.now_ms
+    shard.executor.turn(ticket.run.now_ms)
+    ticket.end(shard.room)
+    shard.executor.turn(now_ms)
+    shard.room.leave(ticket)
+
+
+# What a command did
+
+Before = dict[Place, tuple[Value | None, int]]
+
+
+def _looked_at(store: Store, places: list[Place]) -> Before:
+    """The values themselves and their expiries. O(number of keys)."""
+    return {(db, key): (store.dbs[db].held(key), store.dbs[db].expiry_ms(key)) for db, key in places}
+
+
+def _outcome(
+    shard: "Shard", ticket: Hold, before: Before, lent: dict[Place, State]
+) -> tuple[Effects, dict[Place, Effects]]:
+    """What the log of this shard gets for what a command did, and which of the keys that were lent it changed, by
+    which effects on that key alone; by none where it takes the new state to tell.
+
+    A value that is another one than before was changed, and so was one that can change in place and is named as changed
+    by an effect. O(number of keys and effects).
+    """
+    store = shard.store
+    if not ticket.writes:
+        return [effect for effect in ticket.effects if (effect[0], effect[1][1]) not in lent], {}
+    away = {key for _, key in lent}
+    written: set[bytes] = set()
+    together: set[bytes] = set()
+    here: Effects = []
+    alone: dict[Place, Effects] = {}
+    mixed = False
+    for effect in ticket.effects:
+        keys, changed = _keys_of(shard, effect[1], away)
+        written |= changed
+        if away.isdisjoint(keys):
+            here.append(effect)
+        elif len(keys) == 1:
+            alone.setdefault((effect[0], keys.pop()), []).append(effect)
+        else:
+            together |= keys
+            mixed = mixed or not changed <= away
+    after = _looked_at(store, list(before)) if ticket.effects else before
+    places = []
+    for place, (value, at_ms) in after.items():
+        value_before, at_ms_before = before[place]
+        edited = value is not None and type(value) is not bytes and place[1] in written
+        if value is not value_before or at_ms != at_ms_before or edited:
+            places.append(place)
+    if mixed and ticket.logs:
+        here = [effect for place in places if place not in lent for effect in effects_of(store, place)]
+    by = {place: alone.get(place, []) if place[1] not in together else [] for place in places if place in lent}
+    return here, by
+
+
+def _keys_of(shard: "Shard", argv: list[bytes], away: set[bytes]) -> tuple[set[bytes], set[bytes]]:
+    """All keys that an effect is about, and those that it changes; of one that names not all, any that are `away`."""
+    command = shard.executor.entry_of(argv).command
+    keys = away.copy() if any(not spec.finds for spec in command.key_specs) else set()
+    changed: set[bytes] = set()
+    for spec, indexes in command.found_keys(argv):
+        named = {argv[index] for index in indexes}
+        keys |= named
+        if "RO" not in spec.flags_in(argv):
+            changed |= named
+    return keys, changed
+
+
+# Calls that wait on several shards
+
+
+@control
+def wait(shard: "Shard", id_: int, hold_id: int, db: int, keys: list[bytes], kind: str, lasting: bool) -> RemoteWaiter:
+    """Has a call that was tried in vain under the hold `hold_id` wait for its keys on this shard, as `id_` of this
+    link. Answered when it does no more; that it has its turn is told by the way, see Shard.send_blocked.
+    """
+    waiter = RemoteWaiter(id_, db, Blocked(keys, KINDS[kind], FOREVER, lasting=lasting))
+    ticket = shard.room.named[shard.room.origin, hold_id]
+    assert isinstance(ticket, Hold)
+    ticket.waits_on = waiter
+    return waiter
+
+
+@control
+def dismiss(shard: "Shard", id_: int) -> None:
+    """Ends the wait `id_` of this link, if there is one; those behind it are served."""
+    waiter = shard.room.waiters.withdraw((shard.room.origin, id_))
+    if waiter is not None:
+        shard.room.waiters.rouse(waiter)

@@ -37,6 +37,8 @@ class LogSyncer:
         """When the sync that runs now began; None if none does."""
         self.synced_bytes = 0
         """How much of the log is on disk, as `target` counts."""
+        self.heard: Callable[[], None] = lambda: None
+        """Called after each sync that succeeded, in the thread that did it."""
         self.error: OSError | None = None
         """Why the last sync failed; None once one succeeds, as in Redis."""
 
@@ -58,6 +60,7 @@ class LogSyncer:
         written_bytes, fd = self._target()
         self._sync_fd(fd)
         self.synced_bytes, self.error = written_bytes, None
+        self.heard()
 
     def found_delayed(self) -> bool:
         """Whether a sync runs for too long, True once for each."""
@@ -99,5 +102,6 @@ class LogSyncer:
             self.error = error
         else:
             self.synced_bytes, self.error = written_bytes, None
+            self.heard()
         finally:
             self.running_since_s = None

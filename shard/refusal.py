@@ -15,20 +15,24 @@ from common.resp import error_reply, reply_end
 
 def refuse_writes(frames: list[list[Any]], replies: list[Any], table: Table, error: RedisError) -> None:
     """Puts `error` in the place of the replies to all writes of these request frames. `replies` has an entry a run."""
-    text = error_reply(error)
     number = 0
     for frame in frames:
         for place in range(1, len(frame), 2):
             header, requests, entry = frame[place], frame[place + 1], replies[number]
             if entry is not None and not header & CONTROL:
-                given = split_replies(entry) if header & JOINED else entry
-                refusal = error if header & VALUES else text
-                refused: list[Any] = [
-                    refusal if is_write(table, argv) and not is_error(reply, header) else reply
-                    for argv, reply in zip(requests, given, strict=True)
-                ]
-                replies[number] = b"".join(refused) if header & JOINED else refused
+                replies[number] = refused(entry, header, requests, table, error)
             number += 1
+
+
+def refused(entry: Any, header: int, requests: list[list[bytes]], table: Table, error: RedisError) -> Any:
+    """The replies of one run, with `error` in the place of those to writes."""
+    given = split_replies(entry) if header & JOINED else entry
+    refusal = error if header & VALUES else error_reply(error)
+    replies: list[Any] = [
+        refusal if is_write(table, argv) and not is_error(reply, header) else reply
+        for argv, reply in zip(requests, given, strict=True)
+    ]
+    return b"".join(replies) if header & JOINED else replies
 
 
 def is_write(table: Table, argv: list[bytes]) -> bool:

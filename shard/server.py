@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import shard.loan  # noqa: F401  The messages there answer to their names.
+import shard.transaction  # noqa: F401  And those there.
 from common.config import Config
 from common.errors import RedisError
 from common.log import set_level
 from common.slot import slot_function, slots_of_shard
+from shard import listeners
 from shard.aof import Aof, Fsync, read_layout, write_layout
 from shard.commands.table import TABLE
 from shard.control import CONTROLS, WHOLES
@@ -27,6 +29,7 @@ from shard.keyspace import Store
 from shard.late import Room
 from shard.layout import Layout, OtherLayout
 from shard.link import Link
+from shard.sync_waits import SyncWaits
 
 logger = logging.getLogger("shardis")
 
@@ -62,6 +65,7 @@ class Shard:
         self.store.logging = config["appendonly"]
         self.executor = Executor(self.store, TABLE, self.aof.append, self.aof.append_group, time.perf_counter_ns)
         self.room = Room(self.executor, self.control, WHOLES)
+        self.sync_waits = SyncWaits(self)
         self.links: set[Link] = set()
         self.started_s = time.time()
         self.commands_loaded = 0
@@ -76,6 +80,8 @@ class Shard:
         self.active_expiry = True
         self.expiry_paused = False
         """Whether a CLIENT PAUSE is on: keys must not vanish meanwhile."""
+        self.tracked = False
+        """Whether clients cache what they read."""
         self.cycle_running = False
         self.pulsing = False
         """Whether `pulse` comes again by itself."""
@@ -132,6 +138,7 @@ class Shard:
                 logger.info("loading the log: %d commands so far", self.commands_loaded)
         self._loaded()
         self.executor.state(loading=False, refusal=None)
+        self.sync_waits.tell()
         keys = sum(db.size for db in self.store.dbs)
         logger.info(
             "loaded %d commands in %.3f seconds: %d keys", self.commands_loaded, time.monotonic() - started, keys
@@ -146,6 +153,7 @@ class Shard:
         store.effects.clear()
         store.explicit = False
         store.expiring = True
+        listeners.track(store, tracked=self.tracked)
 
     def reload(self) -> None:
         """Drops all data and does again what the log says, in one turn (DEBUG LOADAOF).  Raises RedisError."""
@@ -155,12 +163,14 @@ class Shard:
         self.aof = Aof.of_shard(self.config, self.index)
         executor, store = self.executor, self.store
         executor.log, executor.log_group = self.aof.append, self.aof.append_group
+        listeners.track(store, tracked=False)
         for db in store.dbs:
             db.clear(later=True)
         store.expiring = False
         for commands in self.aof.load(executor.replay):
             self.commands_loaded = commands
         self._loaded()
+        listeners.flushed(store)
 
     def sleep(self, seconds: float) -> None:
         """Does nothing at all for a while, and has everybody wait for it (DEBUG SLEEP)."""
@@ -184,6 +194,7 @@ class Shard:
         set_level(self.config["loglevel"])
         self.latency_threshold_ms = self.config["latency-monitor-threshold"]
         self.executor.slow_ns = slow_ns(self.config)
+        self.executor.notify(self.config["notify-keyspace-events"])
         self.store.counts_uses = "lfu" in self.config["maxmemory-policy"]
         self.aof.set_fsync(self.config["appendfsync"])
 
@@ -222,17 +233,25 @@ class Shard:
         for link, answers in self.room.take(refused).items():
             link.send({"late": answers})
         self.send_blocked()
+        if self.store.events:
+            for link in self.links:
+                link.send({"events": self.store.events})
+            self.store.events = []
 
     def send_blocked(self) -> None:
-        """Tells the routers which calls wait for a key from now on."""
+        """Tells the routers which calls wait for a key from now on, and which of several shards to try again."""
         for link, blocked in self.room.waiters.take_new().items():
             link.send({"blocked": blocked})
+        for link, ready in self.room.waiters.take_ready().items():
+            link.send({"ready": ready})
 
     def forget(self, link: Link) -> None:
         """A link is gone, and with it what its router held."""
         self.links.discard(link)
+        self.sync_waits.forget(link)
         if not self.stopped.is_set():
             self.room.forget(link)
+            self.store.watches.forget(link)
             self.executor.slow = []  # They name runs of the stream that is gone.
             self.send_late(None if self.flush() else self.misconf())
 
@@ -283,6 +302,7 @@ class Shard:
         self.cycle_running = True
         started = time.perf_counter()
         self.executor.turn(time.time_ns() // 1_000_000)
+        self.store.number = -1
         more = self._expire_some(started + SLICE_S)
         while not more and free_some(self.store.garbage):
             more = time.perf_counter() > started + SLICE_S

@@ -8,21 +8,29 @@ Rule 2: a key is ready when a value was put there or changed in place. The keysp
 Rule 3: a call that waits is answered exactly once: by being served, or by `end`, for which the router asks at the
         deadline, when the client is gone, or when another client wants it. Who comes second finds nobody there.
 Rule 4: a call never passes a hold. One whose turn comes while a key of it is held queues up as any other call does, and
-        keeps its place among those that wait for a key until then.
+        keeps its place among those that wait for a key until then. What wakes it under a hold, or when it had itself
+        waited for one, does not count: the call is served within that turn, before all that waits for it to end.
+Rule 5: a call whose keys are on several shards is run by its router, which holds all its keys for that (see
+        router/blocking.py). Here it has a remote waiter for those of this shard, in the same queues as all others. When
+        it has its turn the router is told, and nobody behind it in that queue is served until its attempt is over.
 """
 
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from common.errors import RedisError
 from common.frame import JOINED, RESP3
 from common.resp import encode
-from shard.blocking import Blocked
+from shard.blocking import FOREVER, Blocked
+from shard.listeners import hear
 
 if TYPE_CHECKING:
-    from shard.keyspace import Keyspace, Value
+    from shard.keyspace import Keyspace
     from shard.late import LateRun, Room
+    from shard.value import Value
 
 GONE = ""
 """Why a call ends whose client is gone: nobody hears the answer."""
@@ -31,7 +39,7 @@ GONE = ""
 class Waiter:
     """One call that waits."""
 
-    __slots__ = ("blocked", "run", "place", "argv", "until_ms", "parked")
+    __slots__ = ("blocked", "run", "place", "argv", "db", "until_ms", "parked")
 
     def __init__(self, blocked: Blocked, run: "LateRun", place: int) -> None:
         self.blocked = blocked
@@ -40,9 +48,27 @@ class Waiter:
         self.place = place
         self.argv: list[bytes] = blocked.argv or run.requests[place]
         """What is run when a key is ready."""
+        self.db = run.db
         self.until_ms = blocked.until_ms
         self.parked = False
         """Whether it had its turn, and waits for a held key."""
+
+
+class RemoteWaiter(Waiter):
+    """What waits on this shard for a call that waits on several."""
+
+    __slots__ = ("id", "offered")
+
+    def __init__(self, id_: int, db: int, blocked: Blocked) -> None:
+        """`id_` is the router's name for it."""
+        self.blocked = blocked
+        self.id = id_
+        self.db = db
+        self.argv = []
+        self.until_ms = FOREVER
+        self.parked = False
+        self.offered: dict[bytes, None] = {}
+        """The keys of which the router was told that they are ready."""
 
 
 class Queue:
@@ -74,8 +100,10 @@ class Waiters:
         self.named: dict[tuple[object, int], Waiter] = {}
         self.executor.park = self.park
         self.executor.wake = self.wake
+        self.remote: dict[tuple[object, int], RemoteWaiter] = {}
+        """The remote ones by link and id."""
         self.new: list[Waiter] = []
-        """Those that came since the routers were told."""
+        """Those that came, and remote ones that had their turn, since the routers were told."""
         self._waking = False
 
     # Who comes and goes
@@ -97,7 +125,9 @@ class Waiters:
     def _enter(self, waiter: Waiter) -> None:
         """At the end of all its queues. O(its keys)."""
         self.named[waiter.run.name] = waiter
-        waiting = self.store.dbs[waiter.run.db].waiting
+        db = self.store.dbs[waiter.db]
+        db.heard = True
+        waiting = db.waiting
         for key in waiter.blocked.keys:
             queue = waiting.get(key)
             if queue is None:
@@ -108,13 +138,14 @@ class Waiters:
     def _leave(self, waiter: Waiter) -> None:
         """Out of all of them. O(its keys)."""
         del self.named[waiter.run.name]
-        waiting = self.store.dbs[waiter.run.db].waiting
+        waiting = self.store.dbs[waiter.db].waiting
         for key in waiter.blocked.keys:
             queue = waiting[key]
             del queue.waiters[waiter]
             queue.lasting -= waiter.blocked.lasting
             if not queue.waiters:
                 del waiting[key]
+        hear(self.store.dbs[waiter.db])
 
     def end(self, name: tuple[object, int], reason: str | None) -> bool:
         """Ends the call of that name unserved, if it still waits, and tells whether it did.
@@ -134,19 +165,56 @@ class Waiters:
         return True
 
     def forget(self, origin: object) -> None:
-        """A link is gone, and with it all clients whose calls came by it."""
+        """A link is gone, and with it all clients whose calls came by it. To be followed by `wake`."""
         for waiter in list(self.named.values()):
             if waiter.run.origin is origin:
                 self._leave(waiter)
+                if type(waiter) is RemoteWaiter:
+                    del self.remote[origin, waiter.id]
+                    self.store.ready.update(((waiter.db, key), None) for key in waiter.offered)
 
     def take_new(self) -> dict[Any, list[tuple[int, int]]]:
         """Those that came since the last time and still wait, by link: the number of the run, and the deadline."""
         new: dict[Any, list[tuple[int, int]]] = {}
         for waiter in self.new:
-            if self.named.get(waiter.run.name) is waiter:
+            if self.named.get(waiter.run.name) is waiter and type(waiter) is Waiter:
                 new.setdefault(waiter.run.origin, []).append((waiter.run.number, waiter.until_ms))
-        self.new.clear()
+        self.new = [waiter for waiter in self.new if type(waiter) is RemoteWaiter]
         return new
+
+    def take_ready(self) -> dict[Any, list[int]]:
+        """The remote ones that had their turn since the last time and still wait, by link: the numbers of their runs.
+        To be called after `take_new`."""
+        ready: dict[Any, list[int]] = {}
+        for waiter in self.new:
+            if self.named.get(waiter.run.name) is waiter:
+                ready.setdefault(waiter.run.origin, []).append(waiter.run.number)
+        self.new.clear()
+        return ready
+
+    # Those of calls on several shards
+
+    def keep(self, waiter: RemoteWaiter, run: "LateRun", place: int) -> None:
+        """Has one wait, whose message is answered when it does no more."""
+        waiter.run, waiter.place = run, place
+        self.remote[run.origin, waiter.id] = waiter
+        self._enter(waiter)
+
+    def withdraw(self, name: tuple[object, int]) -> RemoteWaiter | None:
+        """Takes the one of that link and id out, if it waits. Who waits behind it is not tried yet, see `rouse`."""
+        waiter = self.remote.pop(name, None)
+        if waiter is not None:
+            self._leave(waiter)
+            self.room.answer(waiter.run, waiter.place, False)
+        return waiter
+
+    def rouse(self, withdrawn: RemoteWaiter, but: RemoteWaiter | None = None) -> None:
+        """Serves those that waited behind one that was withdrawn; `but` is the same call, which has just been tried."""
+        db = self.store.dbs[withdrawn.run.db]
+        with self._attempts():
+            for key in withdrawn.offered:
+                self._serve(db, key, but)
+        self.wake()
 
     # Serving
 
@@ -157,20 +225,27 @@ class Waiters:
         """
         if self._waking:
             return
-        store, executor = self.store, self.executor
-        number, touching = executor.number, store.touching
-        self._waking = True
-        try:
+        store = self.store
+        with self._attempts():
             while store.ready:
                 place = next(iter(store.ready))
                 del store.ready[place]
                 self._serve(store.dbs[place[0]], place[1])
+
+    @contextmanager
+    def _attempts(self) -> Iterator[None]:
+        """Calls may be run inside: afterwards all is as it was for the run that is executed."""
+        store, executor = self.store, self.executor
+        number, counted, touching = executor.number, store.number, store.touching
+        self._waking = True
+        try:
+            yield
         finally:
             self._waking = False
-            executor.number, store.touching = number, touching
+            executor.number, store.number, store.touching = number, counted, touching
 
-    def _serve(self, db: "Keyspace", key: bytes) -> None:
-        """Tries those that wait for this key now, each once."""
+    def _serve(self, db: "Keyspace", key: bytes, but: RemoteWaiter | None = None) -> None:
+        """Tries those that wait for this key now, each once, without `but`."""
         queue = db.waiting.get(key)
         passed = 0
         for _ in range(len(queue.waiters) if queue is not None else 0):
@@ -179,10 +254,21 @@ class Waiters:
             waiter = queue.at(passed) if value is not None or queue.lasting else None
             if waiter is None:
                 break
-            if waiter.parked or not waiter.blocked.wants(value) or self.room.delays(waiter):
+            if waiter.parked or waiter is but or not waiter.blocked.wants(value):
+                passed += 1
+            elif type(waiter) is RemoteWaiter:
+                self._offer(waiter, key)
+                break
+            elif self.room.delays(waiter):
                 passed += 1
             else:
                 self._attempt(waiter)
+
+    def _offer(self, waiter: RemoteWaiter, key: bytes) -> None:
+        """Has the router told that one has its turn."""
+        if not waiter.offered:
+            self.new.append(waiter)
+        waiter.offered[key] = None
 
     def _attempt(self, waiter: Waiter) -> None:
         """Runs the call again."""
@@ -202,7 +288,7 @@ class Waiters:
     def resume(self, waiter: Waiter) -> None:
         """Tries one whose keys were held when it had its turn, if there is still something for it."""
         waiter.parked = False
-        db = self.store.dbs[waiter.run.db]
+        db = self.store.dbs[waiter.db]
         values = (db.held(key) for key in waiter.blocked.keys)
         if self.named.get(waiter.run.name) is waiter and any(map(waiter.blocked.wants, values)):
             self._attempt(waiter)
@@ -215,9 +301,10 @@ class Waiters:
                 assert queue.waiters
                 assert queue.lasting == sum(waiter.blocked.lasting for waiter in queue.waiters)
                 for waiter in queue.waiters:
-                    assert key in waiter.blocked.keys and waiter.run.db == db.index
+                    assert key in waiter.blocked.keys and waiter.db == db.index
                     found[waiter.run.name] = waiter
         assert found == self.named
+        assert {waiter for waiter in found.values() if type(waiter) is RemoteWaiter} == set(self.remote.values())
 
 
 def hand_over(blocked: Blocked, header: int, requests: list[list[bytes]]) -> list[Blocked]:

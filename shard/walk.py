@@ -62,7 +62,9 @@ def random_key(db: Keyspace) -> bytes | None:
         key = _any_key(db)
         if db.peek(key) is not None:
             return key
-    return next((key for number in compress(range(SLOTS), db.slots) for key in db.keys_in(number)), None)
+    live = next((key for number in compress(range(SLOTS), db.slots) for key in db.keys_in(number)), None)
+    # While clients are paused it may be one that has expired, as in Redis, if there is no other.
+    return _any_key(db) if live is None and db.store.hiding and db.size else live
 
 
 def _any_key(db: Keyspace) -> bytes:

@@ -7,6 +7,7 @@ from common.errors import RedisError, SyntaxFault
 from common.numbers import INTEGER_MIN, integer, maybe_integer
 from shard.commands.bitmaps import BAD_OFFSET, grown, string_bytes_max, string_to_write
 from shard.commands.table import TABLE
+from shard.events import tell
 from shard.keyspace import Keyspace
 from shard.values.bits import field, set_field
 
@@ -37,6 +38,7 @@ class Operation(NamedTuple):
     complexity="O(1) for each subcommand specified",
     keys="RW access update variable_flags, RO access without SET INCRBY",
     types="value integer",
+    event="",
 )
 def bitfield(db: Keyspace, key: bytes, *words: bytes) -> list[int | None]:
     """Performs arbitrary bitfield integer operations on strings."""
@@ -67,7 +69,13 @@ def _read(db: Keyspace, key: bytes, operations: list[Operation]) -> list[int | N
 def _written(db: Keyspace, key: bytes, operations: list[Operation], size: int) -> list[int | None]:
     """Does operations of which some may write: first the string gets the `size` that they need, whatever they do."""
     string = string_to_write(db, key) or b""
-    edited = grown(db, key, size) if len(string) < size else None
+    grows = len(string) < size
+    heard = db.heard
+    if grows and not any(_writes(string, one) for one in operations):
+        db.heard = False  # It grows all the same, and nobody is told, as in Redis.
+    edited = grown(db, key, size) if grows else None
+    db.heard = heard
+    wrote = False
     replies: list[int | None] = []
     for one in operations:
         old = _as_signed(field(edited or string, one.offset, one.bits), one)
@@ -80,7 +88,15 @@ def _written(db: Keyspace, key: bytes, operations: list[Operation], size: int) -
             if edited is None:
                 edited = db.edit_string(key)
             set_field(edited, one.offset, one.bits, new & ((1 << one.bits) - 1))
+        wrote = wrote or (new is not None and (grows or new != old))
+    if wrote and db.heard:
+        tell(db, key, b"setbit")
     return replies
+
+
+def _writes(string: bytes | bytearray, one: Operation) -> bool:
+    """Whether it would write something, if it were the first to do so."""
+    return one.name != b"GET" and _new_value(_as_signed(field(string, one.offset, one.bits), one), one) is not None
 
 
 def _as_signed(number: int, one: Operation) -> int:

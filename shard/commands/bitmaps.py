@@ -5,7 +5,8 @@ from common.errors import RedisError, SyntaxFault, WrongType
 from common.numbers import integer, maybe_integer
 from shard.commands.string_parts import STRING_BYTES_MAX
 from shard.commands.table import TABLE
-from shard.keyspace import STRING_TYPES, Keyspace
+from shard.keyspace import Keyspace
+from shard.value import STRING_TYPES
 from shard.values.bits import combined, count_bits, find_bit
 
 command = TABLE.family("bitmap")
@@ -143,6 +144,7 @@ def _bits_meant(size: int, start: int, end: int, by_bit: bool) -> tuple[int, int
     WRITE | DENYOOM,
     since="2.6.0",
     complexity="O(N)",
+    event="set",
 )
 def bitop(db: Keyspace, operation: bytes, destkey: bytes, *keys: bytes) -> int:
     """Performs bitwise operations on multiple strings, and stores the result."""

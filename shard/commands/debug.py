@@ -7,7 +7,8 @@ from common.resp import Status
 from shard.commands.object import encoding_of
 from shard.commands.table import TABLE
 from shard.footprint import value_size_bytes
-from shard.keyspace import STRING_TYPES, Keyspace, Value
+from shard.keyspace import Keyspace
+from shard.value import STRING_TYPES, Value
 
 command = TABLE.family("server", opaque=True)
 

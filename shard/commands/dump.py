@@ -9,6 +9,7 @@ from common.numbers import INTEGER_MAX, integer
 from common.resp import OK, Status
 from shard import frequency
 from shard.commands.table import TABLE
+from shard.events import tell, tell_renewed
 from shard.keyspace import Keyspace
 from shard.rdb.dump import BadTrailer, ForeignType, dumped, restored
 from shard.rdb.encoding import BadObject
@@ -47,6 +48,7 @@ def dump(db: Keyspace, key: bytes) -> bytes | None:
     " O(N*M*log(N)) because inserting values into sorted sets is O(log(N)).",
     keys="OW update",
     acl="dangerous",
+    event="",
 )
 def restore(db: Keyspace, key: bytes, ttl: bytes, payload: bytes, *options: bytes) -> Status:
     """Creates a key from the serialized representation of a value."""
@@ -125,7 +127,11 @@ def _value(payload: bytes, db: Keyspace) -> Any:
 
 
 def _put(db: Keyspace, key: bytes, value: Any, at_ms: int, options: Options) -> None:
+    if db.heard:
+        tell_renewed(db, key)
     db.set(key, value, expire_at_ms=at_ms)
+    if db.heard:
+        tell(db, key, b"restore")
     if options.idle_s != UNSAID:
         frequency.set_idle_s(db, key, options.idle_s % IDLE_S_END)
     # A key that was there does not lend its count to the new one.

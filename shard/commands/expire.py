@@ -7,6 +7,7 @@ from common.errors import RedisError, shown
 from common.numbers import INTEGER_MAX, INTEGER_MIN, integer
 from shard.commands.options import has_passed
 from shard.commands.table import TABLE
+from shard.events import EXPIRED
 from shard.keyspace import Keyspace
 
 command = TABLE.family("generic")
@@ -57,7 +58,7 @@ def _expire(
     if db.get_to_write(key) is None or (conditions and not conditions_hold(conditions, db.expiry_ms(key), at_ms)):
         return 0
     if has_passed(db, at_ms):
-        db.delete(key)
+        db.delete(key, EXPIRED)
         db.log(b"UNLINK", key)
     else:
         db.expire_at(key, at_ms)

@@ -6,6 +6,7 @@ from common.numbers import INT_MAX, INT_MIN, maybe_integer
 from common.resp import OK, Status
 from shard.commands.table import TABLE
 from shard.keyspace import Keyspace
+from shard.listeners import flushed
 
 command = TABLE.family("server")
 
@@ -36,6 +37,7 @@ def dbsize(db: Keyspace) -> int:
 def flushdb(db: Keyspace, *options: bytes) -> Status:
     """Removes all keys from the current database."""
     db.clear(later=_later(db, options))
+    flushed(db.store)
     return OK
 
 
@@ -53,6 +55,7 @@ def flushall(db: Keyspace, *options: bytes) -> Status:
     later = _later(db, options)
     for each in db.store.dbs:
         each.clear(later=later)
+    flushed(db.store)
     return OK
 
 

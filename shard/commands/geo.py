@@ -23,6 +23,7 @@ UNITS_M = {b"M": 1.0, b"KM": 1000.0, b"FT": 0.3048, b"MI": 1609.34}
     since="3.2.0",
     complexity="O(log(N)) for each item added, where N is the number of elements in the sorted set.",
     keys="RW update",
+    event="zadd",
 )
 def geoadd(db: Keyspace, key: bytes, *words: bytes) -> int | float | None:
     """Adds one or more members to a geospatial index. The key is created if it doesn't exist."""

@@ -88,6 +88,7 @@ class Query:
     since="3.2.0",
     complexity=RADIUS_COMPLEXITY,
     keys=RADIUS_KEYS,
+    event="georadiusstore",
 )
 def georadius(db: Keyspace, key: bytes, *words: bytes) -> Any:
     """Queries a geospatial index for members within a distance from a coordinate, optionally stores the result."""
@@ -113,6 +114,7 @@ def georadius_ro(db: Keyspace, key: bytes, *words: bytes) -> Any:
     since="3.2.0",
     complexity=RADIUS_COMPLEXITY,
     keys=RADIUS_KEYS,
+    event="georadiusstore",
 )
 def georadiusbymember(db: Keyspace, key: bytes, *words: bytes) -> Any:
     """Queries a geospatial index for members within a distance from a member, optionally stores the result."""

@@ -10,6 +10,7 @@ from shard.commands.expire import NO_CONDITIONS, conditions_hold, conditions_of,
 from shard.commands.hash_fields import check_count, is_due, shrunk, split, time_ms, to_write
 from shard.commands.options import has_passed
 from shard.commands.table import TABLE
+from shard.events import FIELDS_EXPIRED, call
 from shard.keyspace import Keyspace
 from shard.values.hash import Hash
 
@@ -103,8 +104,11 @@ def _expire(
 
 def timed(db: Keyspace, key: bytes, value: Hash, fields: list[bytes], at_ms: int) -> None:
     """Books that `fields` of the hash at `key` got a time, or went because it has passed."""
+    passed = has_passed(db, at_ms)
+    if db.heard:
+        call(db, FIELDS_EXPIRED if passed else b"hexpire")
     shrunk(db, key, value)
-    if has_passed(db, at_ms):
+    if passed:
         db.log(b"HDEL", key, *fields)
     else:
         db.log(b"HPEXPIREAT", key, b"%d" % at_ms, b"FIELDS", b"%d" % len(fields), *fields)

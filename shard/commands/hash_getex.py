@@ -18,6 +18,7 @@ from shard.commands.hash_fields import (
 )
 from shard.commands.options import NO_EXPIRY, has_passed
 from shard.commands.table import TABLE
+from shard.events import DEL, FIELDS_EXPIRED, NEW, call, tell
 from shard.keyspace import Keyspace
 from shard.values.hash import Hash
 
@@ -86,6 +87,7 @@ HGETEX_OPTIONS = frozenset((*UNITS_MS, b"PERSIST"))
     since="9.0.0",
     complexity=COMPLEXITY,
     keys="RW insert",
+    event="hset",
 )
 def hsetex(db: Keyspace, key: bytes, *words: bytes) -> int:
     """Sets the value of one or more fields of a given hash key, and optionally sets their expiration time."""
@@ -103,11 +105,21 @@ def hsetex(db: Keyspace, key: bytes, *words: bytes) -> int:
         return 0
     if at_ms != NO_EXPIRY and has_passed(db, at_ms):
         gone = [] if value is None else [field for field in fields if value.remove(field)]
+        if db.heard:
+            _tell_passed(db, key, new=value is None, gone=bool(gone))
         if value is not None and gone:
             timed(db, key, value, gone, at_ms)
         return 1
     _set(db, key, begun(db, key, value), pairs, options.expiry, at_ms)
     return 1
+
+
+def _tell_passed(db: Keyspace, key: bytes, *, new: bool, gone: bool) -> None:
+    """Tells of fields that are set with a time that has passed: they come and go, also where none was there. That some
+    are `gone` is told with them.
+    """
+    for event in (NEW,) * new + (b"hset", b"hexpire") + (FIELDS_EXPIRED,) * (not gone) + (DEL,) * new:
+        tell(db, key, event)
 
 
 def _set(db: Keyspace, key: bytes, value: Hash, pairs: tuple[bytes, ...], expiry: bytes, at_ms: int) -> None:
@@ -116,6 +128,8 @@ def _set(db: Keyspace, key: bytes, value: Hash, pairs: tuple[bytes, ...], expiry
         value.put(field, text, config, keep_ttl=expiry == b"KEEPTTL")
         if at_ms != NO_EXPIRY:
             value.expire_at(field, at_ms)
+    if at_ms != NO_EXPIRY and db.heard:
+        tell(db, key, b"hexpire")
     ended(db, key, value)
     if key.upper() == FIELDS:
         return  # What is logged then is the request as it came: it had no options.
@@ -152,6 +166,8 @@ def hgetex(db: Keyspace, key: bytes, *words: bytes) -> list[bytes | None]:
     if not changed:
         return texts
     if options.expiry == b"PERSIST":
+        if db.heard:
+            call(db, b"hpersist")
         shrunk(db, key, value)
         db.log(b"HPERSIST", key, FIELDS, b"%d" % len(changed), *changed)
     else:
@@ -181,11 +197,12 @@ def _retimed(value: Hash, field: bytes, at_ms: int, passed: bool) -> bool:
     since="9.1.0",
     complexity="O(N) where N is the number of fields to be retrieved and deleted.",
     keys="RW access delete",
+    event="hdel",
 )
 def hgetdel(db: Keyspace, key: bytes, *words: bytes) -> list[bytes | None]:
     """Returns the values of one or more fields and deletes them from a hash."""
     fields = counted(words)
-    value = _read_to_write(db, key, fields)
+    value = to_write(db, key, fields)
     if value is None:
         return [None] * len(fields)
     texts = []

@@ -33,6 +33,7 @@ def hset(db: Keyspace, key: bytes, *pairs: bytes) -> int:
     WRITE | DENYOOM | FAST,
     since="2.0.0",
     complexity="O(N) where N is the number of fields being set.",
+    event="hset",
 )
 def hmset(db: Keyspace, key: bytes, *pairs: bytes) -> Status:
     """Sets the values of multiple fields."""
@@ -42,7 +43,14 @@ def hmset(db: Keyspace, key: bytes, *pairs: bytes) -> Status:
     return OK
 
 
-@command("HSETNX key field value", WRITE | DENYOOM | FAST, since="2.0.0", complexity="O(1)", keys="RW insert")
+@command(
+    "HSETNX key field value",
+    WRITE | DENYOOM | FAST,
+    since="2.0.0",
+    complexity="O(1)",
+    keys="RW insert",
+    event="hset",
+)
 def hsetnx(db: Keyspace, key: bytes, field: bytes, value: bytes) -> int:
     """Sets the value of a field in a hash only when the field doesn't exist."""
     found = to_write(db, key, (field,))

@@ -12,7 +12,8 @@ from common.command import ADMIN, DENYOOM, FAST, MAY_REPLICATE, READONLY, WRITE
 from common.errors import RedisError, WrongType, shown
 from common.resp import OK, Status
 from shard.commands.table import TABLE
-from shard.keyspace import STRING_TYPES, Keyspace
+from shard.keyspace import Keyspace
+from shard.value import STRING_TYPES
 from shard.values import hyperloglog as hll
 
 command = TABLE.family("hyperloglog")
@@ -69,6 +70,7 @@ def _add_to_copy(db: Keyspace, key: bytes, string: String | None, places: list[i
     complexity="O(1) with a very small average constant time when called with a single key. O(N) with N being the "
     "number of keys, and much bigger constant times, when called with multiple keys.",
     keys="RW access",
+    event="",
 )
 def pfcount(db: Keyspace, *keys: bytes) -> int:
     """Returns the approximated cardinality of the set(s) observed by the HyperLogLog key(s)."""
@@ -90,6 +92,7 @@ def pfcount(db: Keyspace, *keys: bytes) -> int:
     since="2.8.9",
     complexity="O(N) to merge N HyperLogLogs, but with high constant times.",
     keys="RW access insert; RO access",
+    event="pfadd",
 )
 def pfmerge(db: Keyspace, *keys: bytes) -> Status:
     """Merges one or more HyperLogLog values into a single key."""
@@ -110,6 +113,7 @@ def pfmerge(db: Keyspace, *keys: bytes) -> Status:
     since="2.8.9",
     complexity="N/A",
     keys="RW access",
+    event="",
 )
 def pfdebug(db: Keyspace, subcommand: bytes, key: bytes) -> Any:
     """Internal commands for debugging HyperLogLog values."""
@@ -128,7 +132,9 @@ def pfdebug(db: Keyspace, subcommand: bytes, key: bytes) -> Any:
     values = _registers(string)
     was_sparse = hll.is_sparse(string)
     if was_sparse:
+        heard, db.heard = db.heard, False  # It is the same set: nobody is told.
         hll.put_dense(db.edit_string(key), values)
+        db.heard = heard
     return list(values) if name == b"GETREG" else int(was_sparse)
 
 

@@ -5,7 +5,9 @@ from common.errors import NoSuchKey, RedisError, SyntaxFault
 from common.numbers import INT_MAX, INT_MIN, integer
 from common.resp import OK, Status
 from shard.commands.table import TABLE
-from shard.keyspace import Keyspace, Value, type_name
+from shard.events import tell, tell_renewed
+from shard.keyspace import Keyspace
+from shard.value import Value, type_name
 
 command = TABLE.family("generic")
 
@@ -86,28 +88,30 @@ def unlink(db: Keyspace, *keys: bytes) -> int:
 # --- Another name, another db, a copy --------------------------------------------------------------------------------
 
 
-@command("RENAME key newkey", WRITE, since="1.0.0", complexity="O(1)", keys="RW access delete; OW update")
+@command("RENAME key newkey", WRITE, since="1.0.0", complexity="O(1)", keys="RW access delete; OW update", event="")
 def rename(db: Keyspace, key: bytes, newkey: bytes) -> Status:
     """Renames a key and overwrites the destination."""
     if db.get_to_write(key) is None:
         raise NoSuchKey()
     if key != newkey:
-        _move(db, key, db, newkey)
+        _move(db, key, db, newkey, b"rename")
     return OK
 
 
-@command("RENAMENX key newkey", WRITE | FAST, since="1.0.0", complexity="O(1)", keys="RW access delete; OW insert")
+@command(
+    "RENAMENX key newkey", WRITE | FAST, since="1.0.0", complexity="O(1)", keys="RW access delete; OW insert", event=""
+)
 def renamenx(db: Keyspace, key: bytes, newkey: bytes) -> int:
     """Renames a key only when the target key name doesn't exist."""
     if db.get_to_write(key) is None:
         raise NoSuchKey()
     if db.get_to_write(newkey) is not None:
         return 0
-    _move(db, key, db, newkey)
+    _move(db, key, db, newkey, b"rename")
     return 1
 
 
-@command("MOVE key db", WRITE | FAST, since="1.0.0", complexity="O(1)", keys="RW access update")
+@command("MOVE key db", WRITE | FAST, since="1.0.0", complexity="O(1)", keys="RW access update", event="")
 def move(db: Keyspace, key: bytes, index: bytes) -> int:
     """Moves a key to another database."""
     destination = _db(db, index)
@@ -115,7 +119,7 @@ def move(db: Keyspace, key: bytes, index: bytes) -> int:
         raise SameObject()
     if db.get_to_write(key) is None or destination.get_to_write(key) is not None:
         return 0
-    _move(db, key, destination, key)
+    _move(db, key, destination, key, b"move")
     return 1
 
 
@@ -125,6 +129,7 @@ def move(db: Keyspace, key: bytes, index: bytes) -> int:
     since="6.2.0",
     complexity="O(N) worst case for collections, where N is the number of nested items. O(1) for string values.",
     keys="RO access; OW update",
+    event="",
 )
 def copy(db: Keyspace, source: bytes, destination: bytes, *options: bytes) -> int:
     """Copies the value of a key to a new key."""
@@ -134,7 +139,11 @@ def copy(db: Keyspace, source: bytes, destination: bytes, *options: bytes) -> in
     value = db.get(source)
     if value is None or (target.get_to_write(destination) is not None and not replace):
         return 0
+    if target.heard:
+        tell_renewed(target, destination)
     target.set(destination, _copied(value), expire_at_ms=db.expiry_ms(source))
+    if target.heard:
+        tell(target, destination, b"copy_to")
     return 1
 
 
@@ -157,9 +166,14 @@ def _copied(value: Value) -> Value:
     return value if type(value) is bytes else value.copy()
 
 
-def _move(source: Keyspace, key: bytes, destination: Keyspace, newkey: bytes) -> None:
+def _move(source: Keyspace, key: bytes, destination: Keyspace, newkey: bytes, event: bytes) -> None:
     value, at_ms = source.take(key)
+    if destination.heard:
+        tell_renewed(destination, newkey)
     destination.set(newkey, value, expire_at_ms=at_ms)
+    if source.heard:
+        tell(source, key, event + b"_from")
+        tell(destination, newkey, event + b"_to")
 
 
 def _db(db: Keyspace, word: bytes) -> Keyspace:

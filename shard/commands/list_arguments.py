@@ -41,3 +41,6 @@ def end_of(word: bytes) -> int:
 
 
 ENDS = {b"LEFT": LEFT, b"RIGHT": RIGHT}
+POPPED = {LEFT: b"lpop", RIGHT: b"rpop"}
+PUSHED = {LEFT: b"lpush", RIGHT: b"rpush"}
+"""What they are called where they are told."""

@@ -11,7 +11,7 @@ from shard.blocking import Blocked, deadline_ms
 from shard.commands.counts import multiple_pop
 from shard.commands.list_arguments import end_of
 from shard.commands.list_moves import KEYS as MOVE_KEYS
-from shard.commands.list_moves import move
+from shard.commands.list_moves import POPS, move
 from shard.commands.list_pops import KEYS, pop_first
 from shard.commands.table import TABLE
 from shard.keyspace import Keyspace
@@ -20,7 +20,6 @@ from shard.values.list import LEFT, RIGHT, List
 command = TABLE.family("list")
 
 FLAGS = WRITE | BLOCKING
-POPS = {LEFT: b"LPOP", RIGHT: b"RPOP"}
 
 
 @command(
@@ -29,6 +28,7 @@ POPS = {LEFT: b"LPOP", RIGHT: b"RPOP"}
     since="2.0.0",
     complexity="O(N) where N is the number of provided keys.",
     keys=KEYS,
+    first_of=True,
     summary="Removes and returns the first element in a list. Blocks until an element is available otherwise. Deletes "
     "the list if the last element was popped.",
 )
@@ -43,6 +43,7 @@ def blpop(db: Keyspace, *words: bytes) -> list[bytes] | Blocked:
     since="2.0.0",
     complexity="O(N) where N is the number of provided keys.",
     keys=KEYS,
+    first_of=True,
     summary="Removes and returns the last element in a list. Blocks until an element is available otherwise. Deletes "
     "the list if the last element was popped.",
 )
@@ -68,6 +69,7 @@ def _pop(db: Keyspace, words: tuple[bytes, ...], end: int) -> list[bytes] | Bloc
     since="7.0.0",
     complexity="O(N+M) where N is the number of provided keys and M is the number of elements returned.",
     keys=KEYS,
+    first_of=True,
     summary="Pops the first element from one of multiple lists. Blocks until an element is available otherwise. "
     "Deletes the list if the last element was popped.",
 )
@@ -99,7 +101,8 @@ def blmove(db: Keyspace, source: bytes, destination: bytes, from_: bytes, to: by
     text = move(db, source, destination, from_end, to_end)
     if text is None:
         return Blocked((source,), List, until_ms)
-    db.log(b"LMOVE", source, destination, from_.upper(), to.upper())
+    if not db.store.apart:
+        db.log(b"LMOVE", source, destination, from_.upper(), to.upper())
     return text
 
 
@@ -118,5 +121,6 @@ def brpoplpush(db: Keyspace, source: bytes, destination: bytes, timeout: bytes) 
     text = move(db, source, destination, RIGHT, LEFT)
     if text is None:
         return Blocked((source,), List, until_ms)
-    db.log(b"RPOPLPUSH", source, destination)
+    if not db.store.apart:
+        db.log(b"RPOPLPUSH", source, destination)
     return text

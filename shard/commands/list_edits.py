@@ -7,6 +7,7 @@ from common.resp import OK, Status
 from shard.commands.counts import symmetric
 from shard.commands.list_arguments import bounds, fill_of, place_of, shrunk
 from shard.commands.table import TABLE
+from shard.events import tell
 from shard.keyspace import Keyspace
 from shard.values.list import LEFT, RIGHT, List
 
@@ -88,6 +89,7 @@ def lrem(db: Keyspace, key: bytes, count: bytes, element: bytes) -> int:
     since="1.0.0",
     complexity="O(N) where N is the number of elements to be removed by the operation.",
     keys="RW delete",
+    event="",
 )
 def ltrim(db: Keyspace, key: bytes, start: bytes, stop: bytes) -> Status:
     """Removes elements from both ends of a list. Deletes the list if all elements were trimmed."""
@@ -95,6 +97,8 @@ def ltrim(db: Keyspace, key: bytes, start: bytes, stop: bytes) -> Status:
     value = db.to_write(key, List)
     if value is None:
         return OK
+    if db.heard:
+        tell(db, key, b"ltrim")  # Also where nothing is cut off.
     length = len(value)
     first, end = bounds(first, last, length)
     if first >= end:

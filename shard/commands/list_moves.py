@@ -1,14 +1,17 @@
 """Lists: from one to another, in one step. `move` is what the blocking commands call, too."""
 
 from common.command import DENYOOM, WRITE
-from shard.commands.list_arguments import end_of, fill_of, shrunk
+from shard.commands.list_arguments import POPPED, PUSHED, end_of, fill_of, shrunk
 from shard.commands.table import TABLE
+from shard.events import call, tell
 from shard.keyspace import Keyspace
 from shard.values.list import LEFT, RIGHT, List
 
 command = TABLE.family("list")
 
 KEYS = "RW access delete; RW insert"
+POPS = {LEFT: b"LPOP", RIGHT: b"RPOP"}
+PUSHES = {LEFT: b"LPUSH", RIGHT: b"RPUSH"}
 
 
 @command(
@@ -49,9 +52,18 @@ def move(db: Keyspace, source: bytes, destination: bytes, from_end: int, to_end:
         return None
     target: List | None = db.to_write(destination, List)
     text = value.pop(from_end)
+    if db.heard:
+        call(db, PUSHED[to_end])
     if target is value:
         value.push((text,), to_end, fill_of(db))
+        if db.heard:
+            tell(db, source)
     else:
         db.edit(destination, List).push((text,), to_end, fill_of(db))
+    if db.heard:
+        call(db, POPPED[from_end])
     shrunk(db, source, value)
+    if db.store.apart and source != destination:
+        db.log(POPS[from_end], source)
+        db.log(PUSHES[to_end], destination, text)
     return text

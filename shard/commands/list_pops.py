@@ -4,8 +4,9 @@ from common.command import FAST, WRITE
 from common.errors import wrong_arity
 from common.resp import NULL_ARRAY, NullArray
 from shard.commands.counts import multiple_pop, pop_count
-from shard.commands.list_arguments import end_of, shrunk
+from shard.commands.list_arguments import POPPED, end_of, shrunk
 from shard.commands.table import TABLE
+from shard.events import call
 from shard.keyspace import Keyspace
 from shard.values.list import LEFT, RIGHT, List
 
@@ -72,6 +73,7 @@ def _pop_some(db: Keyspace, key: bytes, words: tuple[bytes, ...], end: int, name
     since="7.0.0",
     complexity="O(N+M) where N is the number of provided keys and M is the number of elements returned.",
     keys=KEYS,
+    first_of=True,
 )
 def lmpop(db: Keyspace, *words: bytes) -> list[bytes | list[bytes]] | NullArray:
     """Returns multiple elements from a list after removing them. Deletes the list if the last element was popped."""
@@ -88,6 +90,8 @@ def pop_first(db: Keyspace, keys: tuple[bytes, ...], end: int, count: int) -> tu
         value = db.to_write(key, List)
         if value is not None:
             texts = value.pop_some(count, end)
+            if db.heard:
+                call(db, POPPED[end])
             shrunk(db, key, value)
             return key, texts
     return None

@@ -39,13 +39,27 @@ def rpush(db: Keyspace, key: bytes, *elements: bytes) -> int:
     return _push(db, key, elements, RIGHT)
 
 
-@command("LPUSHX key element [element ...]", PUSH_FLAGS, since="2.2.0", complexity=PUSH_COMPLEXITY, keys="RW insert")
+@command(
+    "LPUSHX key element [element ...]",
+    PUSH_FLAGS,
+    since="2.2.0",
+    complexity=PUSH_COMPLEXITY,
+    keys="RW insert",
+    event="lpush",
+)
 def lpushx(db: Keyspace, key: bytes, *elements: bytes) -> int:
     """Prepends one or more elements to a list only when the list exists."""
     return 0 if db.to_write(key, List) is None else _push(db, key, elements, LEFT)
 
 
-@command("RPUSHX key element [element ...]", PUSH_FLAGS, since="2.2.0", complexity=PUSH_COMPLEXITY, keys="RW insert")
+@command(
+    "RPUSHX key element [element ...]",
+    PUSH_FLAGS,
+    since="2.2.0",
+    complexity=PUSH_COMPLEXITY,
+    keys="RW insert",
+    event="rpush",
+)
 def rpushx(db: Keyspace, key: bytes, *elements: bytes) -> int:
     """Appends one or more elements to a list only when the list exists."""
     return 0 if db.to_write(key, List) is None else _push(db, key, elements, RIGHT)

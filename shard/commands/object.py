@@ -4,8 +4,10 @@ from common.command import READONLY
 from common.errors import RedisError
 from common.numbers import maybe_integer
 from shard.commands.table import TABLE
+from shard.events import SILENT
 from shard.frequency import uses
-from shard.keyspace import Keyspace, Value
+from shard.keyspace import Keyspace
+from shard.value import Value
 
 command = TABLE.family("generic")
 
@@ -42,14 +44,14 @@ LONG_HEADER_BYTES = 2
 @command("OBJECT ENCODING key", READONLY, since="2.2.3", complexity="O(1)", keys="RO", tips="nondeterministic_output")
 def encoding(db: Keyspace, key: bytes) -> str | None:
     """Returns the internal encoding of an object."""
-    value = db.look(key)
+    value = db.look(key, SILENT)
     return None if value is None else encoding_of(db, key, value)
 
 
 @command("OBJECT FREQ key", READONLY, since="4.0.0", complexity="O(1)", keys="RO", tips="nondeterministic_output")
 def freq(db: Keyspace, key: bytes) -> int | None:
     """Returns the logarithmic access frequency counter of an object."""
-    if db.look(key) is None:
+    if db.look(key, SILENT) is None:
         return None
     if not db.store.counts_uses:
         raise RedisError(f"ERR An LFU maxmemory policy is not selected, access frequency not tracked. {AFTER_SWITCH}")
@@ -59,7 +61,7 @@ def freq(db: Keyspace, key: bytes) -> int | None:
 @command("OBJECT IDLETIME key", READONLY, since="2.2.3", complexity="O(1)", keys="RO", tips="nondeterministic_output")
 def idletime(db: Keyspace, key: bytes) -> int | None:
     """Returns the time since the last access to an object."""
-    if db.look(key) is None:
+    if db.look(key, SILENT) is None:
         return None
     if db.store.counts_uses:
         raise RedisError(f"ERR An LFU maxmemory policy is selected, idle time not tracked. {AFTER_SWITCH}")
@@ -70,7 +72,7 @@ def idletime(db: Keyspace, key: bytes) -> int | None:
 def refcount(db: Keyspace, key: bytes) -> int | None:
     """Returns the reference count of a value of a key."""
     # Valkey 9 shares no values: each has its key beside it.
-    return None if db.look(key) is None else 1
+    return None if db.look(key, SILENT) is None else 1
 
 
 def encoding_of(db: Keyspace, key: bytes, value: Value) -> str:

@@ -11,7 +11,8 @@ from common.errors import RedisError, SyntaxFault, shown
 from common.glob import matcher
 from common.numbers import integer
 from shard.commands.table import TABLE
-from shard.keyspace import Keyspace, type_name
+from shard.keyspace import Keyspace
+from shard.value import type_name
 from shard.walk import all_keys, random_key, scan
 
 command = TABLE.family("generic")

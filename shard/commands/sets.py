@@ -13,6 +13,7 @@ from shard.commands.counts import pop_count, symmetric
 from shard.commands.draws import check_draws
 from shard.commands.scan import matching, parse_options
 from shard.commands.table import TABLE
+from shard.events import call, tell
 from shard.keyspace import Keyspace
 from shard.values.set import Set
 
@@ -100,8 +101,16 @@ def smove(db: Keyspace, source: bytes, destination: bytes, member: bytes) -> int
         return int(member in value)
     if not value.remove(member):
         return 0
+    if db.heard:
+        call(db, b"srem")
     db.shrunk(source, value)
-    _add(db, destination, (member,))
+    if db.heard:
+        call(db, b"sadd")
+    added = _add(db, destination, (member,))
+    if db.store.apart:
+        db.log(b"SREM", source, member)
+        if added:
+            db.log(b"SADD", destination, member)
     return 1
 
 
@@ -221,6 +230,8 @@ def _pop_many(db: Keyspace, key: bytes, word: bytes) -> Members:
         return NONE
     if count >= len(value):
         members = value.to_list()
+        if db.heard:
+            tell(db, key)
         db.delete(key)
         db.log(b"DEL", key)
         return Members(members)

@@ -4,8 +4,8 @@ As in the reference where order is left open: what compares equal is compared as
 as it was, but where LIMIT takes some of what BY ... ALPHA sorts (see partial_sort.py). Texts are compared byte by byte,
 up to a zero byte unless the result is stored: that is its collation in the locale C.
 
-What BY and GET read are keys that no declaration can name: a router with several shards lets a call through only if
-they are all in the slot of the sorted key (see router/reach.py).
+What BY and GET read are keys that no declaration can name. Where they may be on other shards than the sorted key, the
+router asks which they are (`formed_keys`), and has them lent (see router/reach.py).
 """
 
 from collections.abc import Callable
@@ -45,6 +45,7 @@ NO_LISTPACK = (0, 0)
     complexity=COMPLEXITY,
     keys="RO access; +unknown RO access; unknown OW update",
     acl=ACL,
+    event="sortstore",
 )
 def sort(db: Keyspace, key: bytes, *options: bytes) -> list[bytes | None] | int:
     """Sorts the elements in a list, a set, or a sorted set, optionally storing the result."""
@@ -257,12 +258,43 @@ def _lookup(db: Keyspace, pattern: bytes) -> Callable[[bytes], bytes | None]:
     star = _star(pattern)
     if star < 0:
         return lambda element: None
+    prefix, suffix, field_ = _parts(pattern, star)
+    if field_ is None:
+        return lambda element: _string(db, b"%b%b%b" % (prefix, element, suffix))
+    return lambda element: _text(db, b"%b%b%b" % (prefix, element, suffix), field_)
+
+
+def _parts(pattern: bytes, star: int) -> tuple[bytes, bytes, bytes | None]:
+    """What of a key comes before the element, what behind it, and the field if it is one of a hash."""
     prefix, suffix = pattern[:star], pattern[star + 1 :]
     arrow = _before_zero(suffix).find(b"->")
     if arrow < 0 or arrow + 2 == len(_before_zero(suffix)):
-        return lambda element: _string(db, b"%b%b%b" % (prefix, element, suffix))
-    suffix, field_ = suffix[:arrow], suffix[arrow + 2 :]
-    return lambda element: _text(db, b"%b%b%b" % (prefix, element, suffix), field_)
+        return prefix, suffix, None
+    return prefix, suffix[:arrow], suffix[arrow + 2 :]
+
+
+def formed_keys(db: Keyspace, argv: list[bytes]) -> list[bytes]:
+    """The keys that BY and GET of a call read.  Raises RedisError if the call is wrong. O(n) a pattern."""
+    how = _parsed(tuple(argv[2:]), OPTIONS)
+    value = db.peek(argv[1])
+    if type(value) not in ELEMENTS:
+        return []
+    by = [how.by] if how.by is not None and not how.unsorted else []
+    keys = [form(element) for form in _forms(by) for element in _elements(value)]
+    # What is sorted by itself is known before the first key is read, and so which elements GET is for.
+    elements = _elements(value) if by else _in_order(db, value, how) if how.gets else []
+    keys += [form(element) for form in _forms(how.gets) for element in elements]
+    return list(dict.fromkeys(keys))
+
+
+def _forms(patterns: list[bytes]) -> list[Callable[[bytes], bytes]]:
+    """For each pattern with a star how it forms the key of an element."""
+    return [_former(pattern, star) for pattern in patterns if (star := _star(pattern)) >= 0]
+
+
+def _former(pattern: bytes, star: int) -> Callable[[bytes], bytes]:
+    prefix, suffix, _ = _parts(pattern, star)
+    return lambda element: b"%b%b%b" % (prefix, element, suffix)
 
 
 def _string(db: Keyspace, key: bytes) -> bytes | None:

@@ -12,7 +12,8 @@ from common.numbers import double, integer
 from common.resp import Pairs
 from shard.commands.counts import parse_limit
 from shard.commands.table import TABLE
-from shard.keyspace import Keyspace, Value, type_name
+from shard.keyspace import Keyspace
+from shard.value import Value, type_name
 from shard.values.sorted_set import limits_of, sorted_set_of
 
 command = TABLE.family("sorted-set")
@@ -86,7 +87,6 @@ class Form:
 
     name: str
     options: frozenset[bytes] = field(default_factory=frozenset)
-    stores: bool = False
 
 
 WEIGHED = frozenset((b"WEIGHTS", b"AGGREGATE"))
@@ -100,8 +100,7 @@ def operation_of(db: Keyspace, form: Form, words: tuple[bytes, ...]) -> Operatio
         raise RedisError(f"ERR at least 1 input key is needed for '{form.name}' command")
     if count > len(words) - 1:
         raise SyntaxFault()
-    look_up = db.get_to_write if form.stores else db.get
-    operation = Operation([Input(look_up(key)) for key in words[1 : count + 1]])
+    operation = Operation([Input(db.get(key)) for key in words[1 : count + 1]])
     rest = words[count + 1 :]
     at = 0
     while at < len(rest):
@@ -220,9 +219,9 @@ def store(db: Keyspace, destination: bytes, entries: Entries) -> int:
 ZUNION = Form("zunion", WEIGHED | SCORED)
 ZINTER = Form("zinter", WEIGHED | SCORED)
 ZDIFF = Form("zdiff", SCORED)
-ZUNIONSTORE = Form("zunionstore", WEIGHED, stores=True)
-ZINTERSTORE = Form("zinterstore", WEIGHED, stores=True)
-ZDIFFSTORE = Form("zdiffstore", frozenset(), stores=True)
+ZUNIONSTORE = Form("zunionstore", WEIGHED)
+ZINTERSTORE = Form("zinterstore", WEIGHED)
+ZDIFFSTORE = Form("zdiffstore", frozenset())
 ZINTERCARD = Form("zintercard", frozenset((b"LIMIT",)))
 
 

@@ -26,6 +26,7 @@ POPS = {MIN: b"ZPOPMIN", MAX: b"ZPOPMAX"}
     since="5.0.0",
     complexity=COMPLEXITY,
     keys=KEYS,
+    first_of=True,
     summary="Removes and returns the member with the lowest score from one or more sorted sets. Blocks until a member "
     "is available otherwise. Deletes the sorted set if the last element was popped.",
 )
@@ -40,6 +41,7 @@ def bzpopmin(db: Keyspace, *words: bytes) -> list[bytes | float] | Blocked:
     since="5.0.0",
     complexity=COMPLEXITY,
     keys=KEYS,
+    first_of=True,
     summary="Removes and returns the member with the highest score from one or more sorted sets. Blocks until a member "
     "is available otherwise. Deletes the sorted set if the last element was popped.",
 )
@@ -66,6 +68,7 @@ def _pop(db: Keyspace, words: tuple[bytes, ...], end: bytes) -> list[bytes | flo
     complexity="O(K) + O(M*log(N)) where K is the number of provided keys, N being the number of elements in the "
     "sorted set, and M being the number of elements popped.",
     keys=KEYS,
+    first_of=True,
     summary="Removes and returns a member by score from one or more sorted sets. Blocks until a member is available "
     "otherwise. Deletes the sorted set if the last element was popped.",
 )

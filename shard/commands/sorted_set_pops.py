@@ -5,6 +5,7 @@ from common.errors import SyntaxFault
 from common.resp import NULL_ARRAY, NullArray, Pairs
 from shard.commands.counts import multiple_pop, pop_count
 from shard.commands.table import TABLE
+from shard.events import call, tell
 from shard.keyspace import Keyspace
 from shard.values.sorted_set import SortedSet
 
@@ -14,6 +15,8 @@ Entries = list[tuple[bytes, float]]
 
 MIN, MAX = b"MIN", b"MAX"
 """The ends: the lowest score, the highest."""
+POPPED = {MIN: b"zpopmin", MAX: b"zpopmax"}
+"""What it is called where it is told."""
 
 
 # --- For other commands ----------------------------------------------------------------------------------------------
@@ -41,7 +44,11 @@ def pop(db: Keyspace, key: bytes, value: SortedSet, end: bytes, count: int) -> E
     entries = list(zip(value.range(start, stop), value.scores(start, stop), strict=True))
     if end == MAX:
         entries.reverse()
+    if db.heard:
+        call(db, POPPED[end])
     if count == length:
+        if db.heard:
+            tell(db, key)
         db.delete(key)  # O(1), whatever was in it.
     else:
         value.cut(start, stop)
@@ -110,6 +117,7 @@ def _popped(db: Keyspace, key: bytes, end: bytes, words: tuple[bytes, ...]) -> l
     complexity="O(K) + O(M*log(N)) where K is the number of provided keys, N being the number of elements in the"
     " sorted set, and M being the number of elements popped.",
     keys="RW access delete",
+    first_of=True,
     summary="Returns the highest- or lowest-scoring members from one or more sorted sets after removing them. Deletes"
     " the sorted set if the last member was popped.",
 )

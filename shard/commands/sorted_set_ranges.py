@@ -20,6 +20,7 @@ from shard.commands.sorted_set_bounds import (
     span_by_score,
 )
 from shard.commands.table import TABLE
+from shard.events import tell
 from shard.keyspace import Keyspace
 from shard.values.sorted_set import Limits, SortedSet, limits_of, sorted_set_of
 
@@ -303,6 +304,8 @@ def _remove(db: Keyspace, key: bytes, query: Query) -> int:
         return 0
     start, stop = query.span(value)
     if stop - start == len(value):
+        if db.heard:
+            tell(db, key)
         db.delete(key)  # O(1), whatever was in it.
     elif start < stop:
         value.cut(start, stop)

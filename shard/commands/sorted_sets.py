@@ -5,6 +5,7 @@ from common.errors import RedisError, SyntaxFault, wrong_arity
 from common.resp import NULL_ARRAY, NullArray
 from shard.commands.sorted_set_bounds import score_of
 from shard.commands.table import TABLE
+from shard.events import call
 from shard.keyspace import Keyspace
 from shard.values.sorted_set import SortedSet, limits_of
 
@@ -81,6 +82,7 @@ def _add(db: Keyspace, key: bytes, options: frozenset[bytes], words: tuple[bytes
     entries = [(score_of(words[at]), words[at + 1]) for at in range(0, len(words), 2)]
     value = db.to_write(key, SortedSet)
     limits = limits_of(db.store.config)
+    makes = value is None
     if value is None:
         if b"XX" in options:
             return 0
@@ -98,7 +100,7 @@ def _add(db: Keyspace, key: bytes, options: frozenset[bytes], words: tuple[bytes
         else:
             continue
         value.put(member, score, before, limits)
-    if added or updated:
+    if (added or updated) and not makes:
         db.changed(key)
     return added + updated if b"CH" in options else added
 
@@ -114,8 +116,11 @@ def _refused(options: frozenset[bytes], before: float | None, score: float) -> b
 
 def _increment(db: Keyspace, key: bytes, options: frozenset[bytes], increment: float, member: bytes) -> float | None:
     """The score after it, None if the options are against it.  Raises RedisError if there would be none."""
+    if db.heard:
+        call(db, b"zincr")
     value = db.to_write(key, SortedSet)
     limits = limits_of(db.store.config)
+    makes = value is None
     if value is None:
         if b"XX" in options:
             return None
@@ -129,7 +134,8 @@ def _increment(db: Keyspace, key: bytes, options: frozenset[bytes], increment: f
         return None
     if before is None or score != before:
         value.put(member, score, before, limits)
-        db.changed(key)
+        if not makes:
+            db.changed(key)
     return score
 
 

@@ -5,6 +5,7 @@ Many entries that go to one consumer at the same moment are logged as one XCLAIM
 
 from common.errors import RedisError, shown
 from shard.commands.stream_ids import id_text
+from shard.events import tell
 from shard.keyspace import Keyspace
 from shard.values.stream import Stream
 from shard.values.stream_groups import COUNT_MAX, Consumer, Group, Pending
@@ -59,8 +60,10 @@ class Delivery:
         db, key, group = self.db, self.key, self.group
         if not self.is_new and not self.moved and not self.claims:
             return
-        db.changed_quietly(key)
+        db.changed_aside(key)
         if self.is_new:
+            if db.heard:
+                tell(db, key, b"xgroup-createconsumer")
             db.log(b"XGROUP", b"CREATECONSUMER", key, self.group_name, self.name)
         for (consumer, delivered_ms, count), ids in self.claims.items():
             for at in range(0, len(ids), CHUNK):

@@ -68,7 +68,7 @@ def create(db: Keyspace, key: bytes, name: bytes, id_: bytes, *words: bytes) -> 
     elif name in stream.groups:
         raise RedisError("BUSYGROUP Consumer Group name already exists")
     else:
-        db.changed_quietly(key)
+        db.changed_aside(key)
     stream.groups[name] = Group(last_id, entries_read)
     return OK
 
@@ -82,7 +82,7 @@ def setid(db: Keyspace, key: bytes, name: bytes, id_: bytes, *words: bytes) -> S
         raise unknown_or_arity("XGROUP")
     group.last_id = stream.last_id if id_ == b"$" else parse_end(id_)
     group.entries_read = entries_read
-    db.changed_quietly(key)
+    db.changed_aside(key)
     return OK
 
 
@@ -102,7 +102,7 @@ def destroy(db: Keyspace, key: bytes, name: bytes) -> int:
     if group is None:
         return 0
     db.store.garbage.append(group)
-    db.changed(key)
+    db.changed_aside(key, wakes=True)
     return 1
 
 
@@ -115,7 +115,7 @@ def createconsumer(db: Keyspace, key: bytes, name: bytes, consumer: bytes) -> in
     if consumer in group.consumers:
         return 0
     group.consumers[consumer] = Consumer(moment_ms(db))
-    db.changed_quietly(key)
+    db.changed_aside(key)
     return 1
 
 
@@ -126,7 +126,7 @@ def delconsumer(db: Keyspace, key: bytes, name: bytes, consumer: bytes) -> int:
     removed = group.remove_consumer(consumer)
     if removed is None:
         return 0
-    db.changed_quietly(key)
+    db.changed_aside(key)
     return len(removed)
 
 
@@ -135,6 +135,7 @@ def delconsumer(db: Keyspace, key: bytes, name: bytes, consumer: bytes) -> int:
     WRITE | FAST,
     since="5.0.0",
     complexity="O(1) for each message ID processed.",
+    event="",
 )
 def xack(db: Keyspace, key: bytes, name: bytes, *words: bytes) -> int:
     """Returns the number of messages that were successfully acknowledged by the consumer group member of a stream."""
@@ -144,7 +145,7 @@ def xack(db: Keyspace, key: bytes, name: bytes, *words: bytes) -> int:
         return 0
     acknowledged: int = sum([group.forget(id_) for id_ in [parse_id(word) for word in words]])
     if acknowledged:
-        db.changed_quietly(key)
+        db.changed_aside(key)
     return acknowledged
 
 

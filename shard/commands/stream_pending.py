@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.command import FAST, READONLY, WRITE
-from common.errors import RedisError, SyntaxFault, shown
+from common.errors import RedisError, SyntaxFault, WrongType, shown
 from common.numbers import integer, maybe_integer
 from common.resp import NULL_ARRAY
 from shard.commands.stream_delivery import Delivery, existing_group, moment_ms, no_group
@@ -118,6 +118,7 @@ class Claim:
     "XCLAIM key group consumer min-idle-time id [id ...] [IDLE ms] [TIME unix-time-milliseconds] [RETRYCOUNT count]"
     " [FORCE] [JUSTID] [LASTID lastid]",
     WRITE | FAST,
+    event="",
     since="5.0.0",
     complexity="O(log N) with N being the number of messages in the PEL of the consumer group.",
     tips="nondeterministic_output",
@@ -219,15 +220,18 @@ def _integer(word: bytes, what: str, command_name: str = "XCLAIM") -> int:
     summary="Changes, or acquires, ownership of messages in a consumer group, as if the messages were delivered to a"
     " consumer group member.",
     types="start string",
+    event="",
 )
 def xautoclaim(
     db: Keyspace, key: bytes, name: bytes, consumer: bytes, idle: bytes, start: bytes, *words: bytes
 ) -> list[Any]:
     """Where the next call goes on, what the consumer has now, and the IDs of what was no longer there."""
+    stream = db.get(key)  # Counted, and told as missed, before the words are looked at; its type comes behind them.
     idle_ms = max(_integer(idle, "min-idle-time", "XAUTOCLAIM"), 0)
     first = parse_start(start)
     left, only_ids = _parse_autoclaim(words)
-    stream = db.get(key, Stream)
+    if stream is not None and type(stream) is not Stream:
+        raise WrongType()
     group = None if stream is None else stream.groups.get(name)
     if stream is None or group is None:
         raise no_group(key, name)

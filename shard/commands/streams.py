@@ -7,6 +7,7 @@ from common.resp import OK, Status
 from shard.commands.stream_ids import id_text, parse_id
 from shard.commands.stream_trim import AUTO, AUTO_SEQUENCE, parse_options
 from shard.commands.table import TABLE
+from shard.events import tell
 from shard.keyspace import Keyspace
 from shard.values.stream import ID_MAX, Stream
 from shard.values.stream_groups import COUNT_MAX
@@ -57,7 +58,8 @@ def _add(db: Keyspace, key: bytes, words: tuple[bytes, ...]) -> bytes | None:
     stream.append(id_, fields, config.get("stream-node-max-entries", 100), config.get("stream-node-max-bytes", 4096))
     text = id_text(id_)
     if options is not None:
-        options.trim(db, stream)
+        if options.trim(db, stream) and db.heard:
+            tell(db, key, b"xtrim")
         db.log(b"XADD", key, *options.logged(stream), text, *fields)
     elif given == AUTO:
         db.log(b"XADD", key, text, *fields)
@@ -154,7 +156,7 @@ def xsetid(db: Keyspace, key: bytes, last_id: bytes, *words: bytes) -> Status:
         stream.added = min(added, COUNT_MAX)
     if max_deleted_id:
         stream.max_deleted_id = max_deleted_id
-    db.changed_quietly(key)
+    db.changed_aside(key)
     return OK
 
 

@@ -10,15 +10,16 @@ command = TABLE.family("string")
 
 FLAGS = WRITE | DENYOOM | FAST
 KEYS = "RW access update"
+EVENT = "incrby"
 
 
-@command("INCR key", FLAGS, since="1.0.0", complexity="O(1)", keys=KEYS)
+@command("INCR key", FLAGS, since="1.0.0", complexity="O(1)", keys=KEYS, event=EVENT)
 def incr(db: Keyspace, key: bytes) -> int:
     """Increments the integer value of a key by one. Uses 0 as initial value if the key doesn't exist."""
     return _add(db, key, 1)
 
 
-@command("DECR key", FLAGS, since="1.0.0", complexity="O(1)", keys=KEYS)
+@command("DECR key", FLAGS, since="1.0.0", complexity="O(1)", keys=KEYS, event=EVENT)
 def decr(db: Keyspace, key: bytes) -> int:
     """Decrements the integer value of a key by one. Uses 0 as initial value if the key doesn't exist."""
     return _add(db, key, -1)
@@ -30,7 +31,7 @@ def incrby(db: Keyspace, key: bytes, increment: bytes) -> int:
     return _add(db, key, integer(increment))
 
 
-@command("DECRBY key decrement", FLAGS, since="1.0.0", complexity="O(1)", keys=KEYS)
+@command("DECRBY key decrement", FLAGS, since="1.0.0", complexity="O(1)", keys=KEYS, event=EVENT)
 def decrby(db: Keyspace, key: bytes, decrement: bytes) -> int:
     """Decrements the integer value of a key by a number. Uses 0 as initial value if the key doesn't exist."""
     number = integer(decrement)

@@ -21,6 +21,7 @@ from shard.commands.options import (
     parse_options,
 )
 from shard.commands.table import TABLE
+from shard.events import EXPIRED
 from shard.keyspace import Keyspace
 
 command = TABLE.family("string")
@@ -91,28 +92,35 @@ def _put(db: Keyspace, key: bytes, value: bytes, at_ms: int, keep_ttl: bool = Fa
         db.set(key, value, keep_ttl=keep_ttl)
         db.log(b"SET", key, value, *((b"KEEPTTL",) if keep_ttl else ()))
     elif has_passed(db, at_ms):
-        if db.delete(key):
+        if db.delete(key, EXPIRED):
             db.log(b"UNLINK", key)
     else:
         db.set(key, value, keep_ttl=False, expire_at_ms=at_ms)  # All four: a call in C can leave out only the last.
         db.log(b"SET", key, value, b"PXAT", b"%d" % at_ms)
 
 
-@command("SETEX key seconds value", WRITE | DENYOOM, since="2.0.0", complexity="O(1)", keys="OW update")
+@command("SETEX key seconds value", WRITE | DENYOOM, since="2.0.0", complexity="O(1)", keys="OW update", event="set")
 def setex(db: Keyspace, key: bytes, seconds: bytes, value: bytes) -> Status:
     """Sets the string value and expiration time of a key. Creates the key if it doesn't exist."""
     _put(db, key, value, expire_at_ms(b"EX", seconds, db.store.now_ms, "setex"))
     return OK
 
 
-@command("PSETEX key milliseconds value", WRITE | DENYOOM, since="2.6.0", complexity="O(1)", keys="OW update")
+@command(
+    "PSETEX key milliseconds value",
+    WRITE | DENYOOM,
+    since="2.6.0",
+    complexity="O(1)",
+    keys="OW update",
+    event="set",
+)
 def psetex(db: Keyspace, key: bytes, milliseconds: bytes, value: bytes) -> Status:
     """Sets both string value and expiration time in milliseconds of a key. The key is created if it doesn't exist."""
     _put(db, key, value, expire_at_ms(b"PX", milliseconds, db.store.now_ms, "psetex"))
     return OK
 
 
-@command("SETNX key value", WRITE | DENYOOM | FAST, since="1.0.0", complexity="O(1)", keys="OW insert")
+@command("SETNX key value", WRITE | DENYOOM | FAST, since="1.0.0", complexity="O(1)", keys="OW insert", event="set")
 def setnx(db: Keyspace, key: bytes, value: bytes) -> int:
     """Sets the string value of a key only when the key doesn't exist."""
     if db.get_to_write(key) is not None:
@@ -121,7 +129,14 @@ def setnx(db: Keyspace, key: bytes, value: bytes) -> int:
     return 1
 
 
-@command("GETSET key value", WRITE | DENYOOM | FAST, since="1.0.0", complexity="O(1)", keys="RW access update")
+@command(
+    "GETSET key value",
+    WRITE | DENYOOM | FAST,
+    since="1.0.0",
+    complexity="O(1)",
+    keys="RW access update",
+    event="set",
+)
 def getset(db: Keyspace, key: bytes, value: bytes) -> String | None:
     """Returns the previous string value of a key after setting it to a new value."""
     old = db.get_string(key)
@@ -159,7 +174,7 @@ def getex(db: Keyspace, key: bytes, *options: bytes) -> String | None:
     elif at_ms == NO_EXPIRY:
         pass
     elif has_passed(db, at_ms):
-        db.delete(key)
+        db.delete(key, EXPIRED)
         db.log(b"UNLINK", key)
     else:
         db.expire_at(key, at_ms)
@@ -211,6 +226,7 @@ def _values(db: Keyspace, keys: tuple[bytes, ...]) -> list[bytes | None]:
     fan=MULTI_SHARD,
     merge=ALL_SUCCEEDED,
     keys="OW update",
+    event="set",
 )
 def mset(db: Keyspace, *pairs: bytes) -> Status:
     """Atomically creates or modifies the string values of one or more keys."""
@@ -227,6 +243,7 @@ def mset(db: Keyspace, *pairs: bytes) -> Status:
     since="1.0.1",
     complexity="O(N) where N is the number of keys to set.",
     keys="OW insert",
+    event="set",
 )
 def msetnx(db: Keyspace, *pairs: bytes) -> int:
     """Atomically modifies the string values of one or more keys only when all keys don't exist."""
@@ -249,6 +266,7 @@ def msetnx(db: Keyspace, *pairs: bytes) -> int:
     merge=ALL_SUCCEEDED,
     keys="OW update",
     plan=Plan.BORROW,
+    event="set",
 )
 def msetex(db: Keyspace, numkeys: bytes, *words: bytes) -> int:
     """Atomically creates or modifies the string values of one or more keys, and optionally set their expiration."""

@@ -1,0 +1,68 @@
+"""Who waits until what was written is on disk (WAITAOF): each is told when the log is synced as far as it went when the
+question came. The policy, `appendfsync`, is not changed by it: with `no` nobody is told before the kernel was asked to
+sync for another reason.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from shard.control import control
+
+if TYPE_CHECKING:
+    from shard.aof import Aof
+    from shard.server import Shard
+
+
+class SyncWaits:
+    """The questions of all routers that are not answered."""
+
+    def __init__(self, shard: "Shard") -> None:
+        self.shard = shard
+        self.waiting: list[tuple[Any, int, Aof, int]] = []
+        """Link, id, and how far which log has to be synced."""
+
+    def add(self, link: Any, id_: int) -> bool:
+        """Whether all that was appended is synced. If not, the router is told by an event when it is."""
+        aof = self.shard.aof
+        position = aof.written_bytes + aof.buffer.bytes_count
+        aof.hear_syncs(self._heard)
+        if self.synced(position):
+            return True
+        self.waiting.append((link, id_, aof, position))
+        return False
+
+    def synced(self, position: int) -> bool:
+        """Whether the log is known to be on disk up to there. What was written by a process before this one is, once it
+        is loaded."""
+        return not self.shard.executor.loading and self.shard.aof.synced_bytes >= position
+
+    def _heard(self) -> None:
+        """The log was synced; called in any thread."""
+        if self.waiting:
+            self.shard.loop.call_soon_threadsafe(self.tell)
+
+    def tell(self) -> None:
+        """Tells those whose wait is over. A log that is no more the shard's was closed, and so synced."""
+        left = []
+        for entry in self.waiting:
+            link, id_, aof, position = entry
+            if aof is self.shard.aof and not self.synced(position):
+                left.append(entry)
+            else:
+                link.send({"events": [["synced", id_]]})
+        self.waiting = left
+
+    def forget(self, link: Any) -> None:
+        """A router is gone."""
+        self.waiting = [entry for entry in self.waiting if entry[0] is not link]
+
+
+@control
+def synced(shard: "Shard") -> bool:
+    """Whether all that was written before this turn is on disk."""
+    return shard.sync_waits.synced(shard.aof.written_bytes)
+
+
+@control
+def await_sync(shard: "Shard", id_: int) -> bool:
+    """As `synced`, of all that came before; if not, an event says when it is: ["synced", id]."""
+    return shard.sync_waits.add(shard.room.origin, id_)

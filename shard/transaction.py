@@ -1,0 +1,169 @@
+"""Transactions on a shard: its share of an EXEC as one, and the keys that connections watch for it.
+
+Rule 1: nothing comes between the commands of a share: it waits for its turn at all its keys at once, nobody who is
+        blocked is served before its end, and nothing in it blocks.
+Rule 2: what it did is one group in the log, done again as a whole or not at all.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from common.errors import RedisError
+from common.frame import CONTROL
+from shard.control import WHOLES, control
+from shard.late import Room, Waiting
+from shard.loan import under
+from shard.refusal import refused
+from shard.watches import Name
+
+if TYPE_CHECKING:
+    from shard.server import Shard
+
+Runs = list[list[Any]]
+"""[header, requests] each."""
+
+
+class Deed(Waiting):
+    """What a message does when it has its turn at some keys, None for all keys."""
+
+    __slots__ = ("act",)
+
+    def __init__(self, keys: Iterable[bytes] | None, act: Callable[[], Any]) -> None:
+        super().__init__(keys)
+        self.act = act
+
+    def go(self, room: Room) -> Any:
+        return self.act()
+
+
+def in_turn(room: Room, keys: Iterable[bytes] | None, act: Callable[[], Any]) -> Any:
+    """Does it now, or when those are gone that hold a key of it."""
+    return Deed(keys, act) if room.holds.blocks(keys) else act()
+
+
+@control
+def transact(shard: "Shard", hold: int | None, watch: int | None, runs: Runs) -> Any:
+    """Runs commands as one, under the hold of that name, which has all their keys, or in turn with others.
+
+    Answers what each run asked for, or None if a key of `watch`, which is over then, was changed.
+    """
+    room = shard.room
+    origin = room.origin
+    if hold is None and room.holds.line:
+        return in_turn(room, keys_of(room, runs), lambda: perform(shard, hold, watch, runs, origin))
+    return perform(shard, hold, watch, runs, origin)
+
+
+def keys_of(room: Room, runs: Runs) -> set[bytes] | None:
+    """All keys that the runs touch; None for the whole keyspace."""
+    keys: set[bytes] = set()
+    for header, requests in runs:
+        for request in requests:
+            if header & CONTROL:
+                found: Iterable[bytes] | None = None if request[0] in WHOLES else ()
+            else:
+                found = room._keys(request)
+            if found is None:
+                return None
+            keys.update(found)
+    return keys
+
+
+def perform(shard: "Shard", hold: int | None, watch: int | None, runs: Runs, origin: object) -> Any:
+    """Runs them here and now."""
+    room, executor = shard.room, shard.executor
+    if watch is not None and ended(shard, (origin, watch)):
+        return None
+    if hold is not None:
+        with under(shard, hold):
+            return answers_to(shard, runs)
+    effects = Effects()
+    log, log_group, wake = executor.log, executor.log_group, executor.wake
+    executor.log, executor.log_group, executor.wake = effects.add, effects.add_group, None
+    try:
+        answers = answers_to(shard, runs)
+    finally:
+        executor.log, executor.log_group, executor.wake = log, log_group, wake
+    if effects.gathered:
+        if len(effects.gathered) == 1:
+            log(*effects.gathered[0])
+        else:
+            log_group(effects.gathered)
+        room.if_unwritten(lambda error: refuse(shard, runs, answers, error))
+    if executor.store.ready and wake is not None:
+        wake()
+    return answers
+
+
+class Effects:
+    """What would be logged, kept until it is logged as one."""
+
+    __slots__ = ("gathered",)
+
+    def __init__(self) -> None:
+        self.gathered: list[tuple[int, list[bytes]]] = []
+
+    def add(self, db: int, argv: list[bytes]) -> None:
+        self.gathered.append((db, argv))
+
+    def add_group(self, effects: list[tuple[int, list[bytes]]]) -> None:
+        self.gathered += effects
+
+
+def answers_to(shard: "Shard", runs: Runs) -> list[Any]:
+    """Runs them one after the other, and gives what each asked for."""
+    store = shard.store
+    answers: list[Any] = []
+    first = 0
+    for part, (header, requests) in enumerate(runs):
+        store.part = part
+        if header & CONTROL:
+            answers.append([shard.control(request, first + place) for place, request in enumerate(requests)])
+        else:
+            answers.append(shard.room.execute(header, requests, range(first, first + len(requests))))
+        first += len(requests)
+    store.part = 0
+    return answers
+
+
+def refuse(shard: "Shard", runs: Runs, answers: list[Any], error: RedisError) -> None:
+    """Tells the writes among them that they are not in the log."""
+    for place, (header, requests) in enumerate(runs):
+        if not header & CONTROL:
+            answers[place] = refused(answers[place], header, requests, shard.executor.table, error)
+
+
+# WATCH
+
+
+@control
+def watch(shard: "Shard", number: int, db: int, keys: list[bytes]) -> Any:
+    """Begins to watch keys, for the connection that this number stands for."""
+    room, store = shard.room, shard.store
+    name = (room.origin, number)
+
+    def begin() -> None:
+        store.watches.add(name, db, keys)
+        shard.executor.take_expired()
+
+    return in_turn(room, keys, begin)
+
+
+@control
+def unwatch(shard: "Shard", number: int) -> None:
+    """Ends that, if it has begun."""
+    shard.store.watches.end((shard.room.origin, number))
+
+
+@control
+def watched(shard: "Shard", number: int) -> bool:
+    """Ends it too, and answers whether one of the keys, which are held, was changed."""
+    return ended(shard, (shard.room.origin, number))
+
+
+def ended(shard: "Shard", name: Name) -> bool:
+    """Ends a watch; whether it was touched."""
+    touched = shard.store.watches.touched(name)
+    shard.store.watches.end(name)
+    shard.executor.take_expired()
+    return touched
