@@ -51,6 +51,7 @@ cdef class Batch:
     cdef public Py_ssize_t waiting
     cdef public bint dispatched
     cdef public Py_ssize_t size
+    cdef public list pushes
 
     @cython.locals(count=Py_ssize_t, header=cython.longlong, open_=list, steps=list, route=Route, found=Route, argv=list,
                    words=Py_ssize_t, shard=int, run=Run)
@@ -58,4 +59,6 @@ cdef class Batch:
 
     cpdef Run run(self, int shard, long long header)
     cpdef dispatch(self, list links)
+    cpdef answered(self)
+    @cython.locals(parts=list)
     cpdef bytes replies(self)

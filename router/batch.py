@@ -10,7 +10,8 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from common.errors import RedisError
+from common.errors import OutcomeUnknown, RedisError, done_in_part
+from common.flags import Flag
 from common.frame import CONTROL, JOINED, VALUES
 from common.resp import encode, error_reply
 from common.slot import Owners
@@ -43,16 +44,33 @@ class Run:
         batch = self.batch
         batch.waiting -= 1
         if not batch.waiting:
-            batch.session.completed()
+            batch.answered()
+
+    def take(self, replies: Any) -> None:
+        """Takes the shard's answer as a part of something bigger, which sees itself whether all is answered."""
+        self.replies = replies
 
     def fail(self, error: RedisError) -> None:
         """Answers every command of the run with `error`: its shard is gone."""
+        self.answer(self.failure(error))
+
+    def failure(self, error: RedisError) -> Any:
+        """An answer that tells every command of the run the `error`."""
         if self.header & JOINED:
-            self.answer(error_reply(error) * len(self.requests))
-        elif self.header & VALUES:
-            self.answer([error] * len(self.requests))
-        else:
-            self.answer([error_reply(error)] * len(self.requests))
+            return error_reply(error) * len(self.requests)
+        return [error if self.header & VALUES else error_reply(error)] * len(self.requests)
+
+    def postponed(self) -> None:
+        """Hears that the shard has come to it, and that the answer comes late."""
+
+    def order_of(self, part: int) -> int:
+        """Where a part of it stands among those of the same run, if it was made of several."""
+        return 0
+
+    def request_of(self, place: int) -> list[Any]:
+        """The request that a shard means by its place in the run."""
+        request: list[Any] = self.requests[place]
+        return request
 
 
 class Message(Run):
@@ -82,12 +100,12 @@ class Join:
         self.command = command
 
     def reply(self, answers: dict[int, Iterator[Any]], router: "Router") -> bytes:
-        """The finished reply. The first error of a part is the error of the whole. Counts the call, once."""
+        """The finished reply. Counts the call, once."""
         values = [next(answers[shard]) for shard in self.shards]
         try:
             for value in values:
-                if type(value) is RedisError:
-                    raise value
+                if isinstance(value, RedisError):
+                    raise self._fault(values)
             return encode(self.merge(values), self.protocol)
         except RedisError as error:
             return self._failed(error, router)
@@ -96,6 +114,20 @@ class Join:
             return self._failed(RedisError("ERR internal error"), router)
         finally:
             self.command.calls += 1
+
+    def _fault(self, values: list[Any]) -> RedisError:
+        """The error of the whole, of which some parts failed: that of the first, but it must be true of all of it.
+
+        A shard that would not do its part is mostly known before any part is sent (dispatch.check_shards); here is what
+        came up since.
+        """
+        errors = [value for value in values if isinstance(value, RedisError)]
+        for error in errors:
+            if isinstance(error, OutcomeUnknown):
+                return error
+        if len(errors) < len(values) and self.command.flags & Flag.WRITE:
+            return done_in_part(errors[0])
+        return errors[0]
 
     def _failed(self, error: RedisError, router: "Router") -> bytes:
         self.command.failed_calls += 1
@@ -119,7 +151,7 @@ class Later:
             self.text = text
             self.batch.waiting -= 1
             if not self.batch.waiting and self.batch.dispatched:
-                self.batch.session.completed()
+                self.batch.answered()
 
 
 class Muted:
@@ -132,7 +164,7 @@ class Muted:
 
 
 Step = int | bytes | Join | Later | Muted
-"""The shard whose next reply it is, a finished reply, or how one comes about."""
+"""The shard whose next reply it is, finished replies, or how one comes about."""
 
 
 NOTHING: list[Any] = []
@@ -153,7 +185,7 @@ class Route:
 class Batch:
     """Steps in the client's order, and the runs that answer them."""
 
-    __slots__ = ("session", "steps", "runs", "open", "header", "plain", "waiting", "dispatched", "size")
+    __slots__ = ("session", "steps", "runs", "open", "header", "plain", "waiting", "dispatched", "size", "pushes")
 
     def __init__(self, session: "Session", shards: int, header: int) -> None:
         self.session = session
@@ -168,6 +200,8 @@ class Batch:
         self.dispatched = False
         self.size = 0
         """Commands in it."""
+        self.pushes: list[bytes | Callable[[], None]] = []
+        """Messages that answer nothing and go behind its replies, and what is to be done then: see Session.push."""
 
     def run(self, shard: int, header: int) -> Run:
         """The open run of `shard` under `header`; another header begins another run behind it."""
@@ -224,6 +258,20 @@ class Batch:
             self.run(shard, header).requests.append(argv)
         self.add_step(Join([shard for shard, _ in parts], merge, protocol, command))
 
+    def take_pushes(self) -> bytes:
+        """The messages, which are then somebody else's to send."""
+        data = b"".join([one for one in self.pushes if isinstance(one, bytes)])
+        self.pushes = [one for one in self.pushes if not isinstance(one, bytes)]
+        self.session.queued_bytes -= len(data)
+        return data
+
+    def sent(self) -> None:
+        """Does what is to be done behind its replies."""
+        acts, self.pushes = self.pushes, []
+        for act in acts:
+            assert callable(act)
+            act()
+
     def add_step(self, step: Step) -> None:
         """A reply that is no shard's own."""
         self.plain = False
@@ -239,6 +287,10 @@ class Batch:
         for run in runs:
             links[run.shard].put(run)
 
+    def answered(self) -> None:
+        """Goes on when nothing is waited for any more."""
+        self.session.completed()
+
     def replies(self) -> bytes:
         """What the client gets, all steps in order; every run has been answered."""
         runs = self.runs
@@ -250,7 +302,13 @@ class Batch:
                 following: dict[Step, Iterator[bytes]] = {run.shard: iter(run.replies) for run in runs}
                 return b"".join([next(following[step]) for step in self.steps])
         answers = self._answers()
-        return b"".join([self._reply(step, answers) for step in self.steps])
+        parts = []
+        for step in self.steps:
+            if type(step) is bytes:
+                parts.append(step)
+            else:
+                parts.append(self._reply(step, answers))
+        return b"".join(parts)
 
     def release(self) -> None:
         """Lets go of what leads back here. Without it every batch is a reference cycle: the collector took a quarter

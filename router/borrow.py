@@ -4,189 +4,273 @@
     turn 2   to the home shard         borrow    runs the command as it is, over its own keys and the borrowed ones
     turn 3   to the others             release   what became of their keys
 
-Rule 1: all holds of a command are put on their links in one turn (DESIGN 2). So every shard sees the holds of all
-        commands in one order, none waits for another in a circle, and the command has its place in the one order: what
-        was sent before it comes before it, on every shard, and what was sent after it comes after.
-Rule 2: every hold is released, whatever happens: the client may be gone, and a shard may die at any step. A shard that
-        loses its router releases the holds itself.
-Rule 3: the client gets its reply when every shard has written its part to its log. An error says what is true: before
+`Loan` is the part behind the holds: also of a command that is one of several under the same holds, as in a transaction.
+There it asks for what it needs to be lent (a turn more), and gives it back instead of releasing it.
+
+Rule 1: the client gets its reply when every shard has written its part to its log. An error says what is true: before
         `borrow` is sent that nothing was done, from then on that the outcome is unknown.
+Rule 2: of a command whose first key that is there decides (LMPOP) nothing is lent: the shards say which of its keys
+        they have, and it runs as it is where the first of those lives. The others it never looks at.
+Rule 3: a command that forms keys of the data itself (SORT BY) has the whole of all shards held, and what it forms lent.
 
 A shard that dies between `borrow` and `release` can leave a command done in part, see shard/loan.py.
 """
 
-from collections.abc import Callable
-from enum import Enum
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from common.command import Command, Flag
 from common.errors import RedisError
-from common.frame import CONTROL, VALUES
 from common.resp import error_reply
-from router.batch import Batch, Later, Run
-from router.slowlog import Call, Part
+from router.batch import Batch, Later
+from router.holding import NAMES, STATES, Holding, Keys
+from router.reach import reaches
+from router.slowlog import Call
+from router.tracking import reads_of
 
 if TYPE_CHECKING:
+    from router.server import Router
     from router.session import Session
 
-Then = Callable[[int, Any], None]
-"""Hears the answer of a shard, by its index; None if the shard is gone."""
+Place = list[Any]
+"""[db, key]."""
 
 
-class Ask(Run):
-    """A message to one shard, in the name of a client's call."""
+class Blockage:
+    """How a call waits that found nothing: its keys, for a value of what kind, until when; what it answers then.
 
-    __slots__ = ("then",)
+    `argv` is what is run when there is something; `changes` what it changed all the same, by shard: the holds go on,
+    and whoever releases them has them done.
+    """
 
-    def __init__(self, batch: Batch, shard: int, message: list[Any], call: Call, then: Then) -> None:
-        super().__init__(batch, shard, CONTROL | VALUES)
-        self.requests.append(Part(message, call))
-        self.replies = ()
-        self.then = then
+    __slots__ = ("keys", "kind", "lasting", "until_ms", "nothing", "argv", "changes")
 
-    def answer(self, replies: Any) -> None:
-        self.then(self.shard, replies[0])
-
-    def fail(self, error: RedisError) -> None:
-        self.then(self.shard, None)
-
-
-class AskInBatch(Ask):
-    """One that stands among the runs of its batch, between those before the command and those behind it."""
-
-    __slots__ = ()
-
-    def answer(self, replies: Any) -> None:
-        self._heard(replies[0])
-
-    def fail(self, error: RedisError) -> None:
-        self._heard(None)
-
-    def _heard(self, answer: Any) -> None:
-        batch = self.batch
-        self.requests = []  # They answer no step of the client's.
-        batch.waiting -= 1
-        self.then(self.shard, answer)
-        if not batch.waiting:
-            batch.session.completed()
+    def __init__(self, how: list[Any], argv: list[bytes], changes: dict[int, list[Any]]) -> None:
+        self.keys: list[bytes] = how[0]
+        self.kind: str = how[1]
+        self.lasting: bool = how[2]
+        self.until_ms: int = how[3]
+        self.nothing: bytes = how[4]
+        self.argv: list[bytes] = how[5] or argv
+        self.changes = changes
 
 
-class Stage(Enum):
-    HOLDING = "waits for the holds"
-    RUNNING = "runs at home"
-    RELEASING = "waits for the others to do their part"
-    OVER = "has its reply"
+Outcome = bytes | RedisError | Blockage
+"""The reply, encoded; or why it is not known whether the command has run; or how it waits, for one that may."""
 
 
-class Borrow:
-    """One such command, from its holds to its reply."""
+class Course:
+    """Where the keys of a call are, what has to be held for it, and where it will run."""
 
-    def __init__(self, session: "Session", batch: Batch, command: Command, argv: list[bytes]) -> None:
-        """Adds it to the batch of its client; its keys are on shards that are up."""
-        router = session.router
-        self.router = router
-        self.command = command
-        self.batch = batch
-        self.header = batch.header
-        self.argv = argv
-        self.call = Call(argv)
-        self.id = next(router.borrow_ids)
+    __slots__ = ("command", "argv", "dbs", "keys", "home", "reaches", "reads")
+
+    def __init__(self, router: "Router", db: int, command: Command, argv: list[bytes]) -> None:
+        """`db` is that of its client."""
         databases = range(router.config["databases"])
-        self.dbs = [session.db, *(db for db in command.other_dbs(argv) if db in databases and db != session.db)]
+        self.command = command
+        self.argv = argv
+        self.dbs = [db, *(other for other in command.other_dbs(argv) if other in databases and other != db)]
         self.keys: dict[int, list[bytes]] = {}
         """The keys of each shard."""
         for index in dict.fromkeys(command.keys_of(argv)):
             self.keys.setdefault(router.shard_of(argv[index]), []).append(argv[index])
-        self.home = home_of(command, argv, router.shard_of)
-        self.streams = {shard: router.links[shard].transport for shard in self.keys}
-        """The connections that the holds went by: a shard that has another one by now knows nothing of them."""
-        self.stage = Stage.HOLDING
-        self.missing = len(self.keys)
-        """How many answers this stage still waits for."""
+        self.reaches = reaches(command, argv, list(self.keys), router.owners)
+        """Whether it may form keys of other shards; then it runs where its first key is, of which it forms them."""
+        self.home = next(iter(self.keys)) if self.reaches else home_of(command, argv, router.shard_of)
+        self.reads: Sequence[bytes] = ()
+        """What its client, which caches it, has to be told of when it changes."""
+
+    def held(self, shards: int) -> dict[int, Keys]:
+        """What has to be held, of each shard."""
+        return dict.fromkeys(range(shards)) if self.reaches else dict(self.keys)
+
+    def gives(self) -> dict[int, str]:
+        """What the shards give when they grant it."""
+        if self.reaches:
+            return {}
+        if self.command.first_of:
+            return dict.fromkeys(self.keys, NAMES)
+        return {shard: STATES for shard in self.keys if shard != self.home}
+
+
+class Loan:
+    """One such command, under holds that were granted."""
+
+    def __init__(
+        self,
+        holding: Holding,
+        course: Course,
+        header: int,
+        then: Callable[[Outcome], None],
+        *,
+        given: dict[int, Any] | None = None,
+        last: bool = False,
+        waits: bool = False,
+    ) -> None:
+        """Runs the command and calls `then`. `given` is what the shards gave when they granted the holds, as
+        `course.gives()` says; without it they are asked.
+
+        Other things may be done under the holds afterwards, unless it is the `last`: then they are released, but where
+        the outcome is a Blockage, or unknown; whoever has them then ends the holding. That is so for a call that
+        `waits`; any other answers at once that there is nothing.
+        """
+        self.holding = holding
+        self.router = holding.router
+        self.course = course
+        self.header = header
+        self.then = then
+        self.last = last
+        self.waits = waits
+        self.home = course.home
         self.lent: list[list[Any]] = []
-        self.fault: RedisError | None = None
-        self.text = b""
-        self._hold()
-        self.step = Later(batch)
-        batch.add_step(self.step)
+        self.missing = 0
+        self.over = False
+        if course.reaches:
+            self._ask(self.home, ["formed", holding.id, header, course.argv], self._formed)
+        elif given is not None:
+            self._given(given)
+        else:
+            self._ask_all({shard: self._places(course.keys[shard]) for shard in course.gives()})
 
-    def _hold(self) -> None:
-        writes = bool(self.command.flags & Flag.WRITE)
-        for shard, keys in self.keys.items():
-            message = ["hold", self.id, keys, self.dbs, shard != self.home, writes]
-            self.batch.runs.append(AskInBatch(self.batch, shard, message, self.call, self._granted))
-            self.batch.open[shard] = None
+    def _places(self, keys: list[bytes]) -> list[Place]:
+        return [[db, key] for db in self.course.dbs for key in keys]
 
-    def _granted(self, shard: int, lent: Any) -> None:
-        if self.stage is not Stage.HOLDING:
+    def _ask(self, shard: int, message: list[Any], then: Callable[[int, Any], None]) -> None:
+        self.holding.ask(shard, message, then)
+
+    # What is lent
+
+    def _formed(self, home: int, keys: list[bytes] | RedisError | None) -> None:
+        """The keys that the patterns form are lent as those that the call names."""
+        if keys is None:
+            self._fail(self.router.links[home].down())
             return
-        if lent is None or isinstance(lent, RedisError):
-            self._give_up(lent or self.router.links[shard].down())
+        places: dict[int, list[Place]] = {
+            shard: self._places(named) for shard, named in self.course.keys.items() if shard != home
+        }
+        db = self.course.dbs[0]
+        for key in keys if isinstance(keys, list) else ():  # A call that is wrong says so itself.
+            shard = self.router.shard_of(key)
+            if shard != home and [db, key] not in places.setdefault(shard, []):
+                places[shard].append([db, key])
+        self._ask_all(places)
+
+    def _ask_all(self, places: dict[int, list[Place]]) -> None:
+        """Has the shards give what is at these places."""
+        what = NAMES if self.course.command.first_of else STATES
+        given: dict[int, Any] = {}
+
+        def heard(shard: int, answer: Any) -> None:
+            given[shard] = answer
+            if answer is None:
+                self._fail(self.router.links[shard].down())
+            elif len(given) == len(places):
+                self._given(given, places)
+
+        for shard, wanted in places.items():
+            self._ask(shard, ["lend", self.holding.id, wanted, what], heard)
+        if not places:
+            self._given({}, places)
+
+    def _given(self, given: dict[int, Any], places: dict[int, list[Place]] | None = None) -> None:
+        if self.over:
             return
-        self.lent += lent
-        self.missing -= 1
-        if not self.missing:
-            self._run()
+        course = self.course
+        if course.command.first_of:
+            there = {(db, key) for names in given.values() for db, key in names}
+            self.home = self._home_of_first(there)
+        else:
+            places = places or {shard: self._places(keys) for shard, keys in course.keys.items() if shard != self.home}
+            states = {(db, key): (value, at_ms) for lent in given.values() for db, key, value, at_ms in lent}
+            away = [(db, key) for wanted in places.values() for db, key in wanted]
+            self.lent = [[*place, *states.get(place, (None, -1))] for place in away]
+        self._run()
+
+    def _home_of_first(self, there: set[tuple[int, bytes]]) -> int:
+        argv = self.course.argv
+        for index in self.course.command.keys_of(argv):
+            if (self.course.dbs[0], argv[index]) in there:
+                return self.router.shard_of(argv[index])
+        return self.home
+
+    # What it does
 
     def _run(self) -> None:
-        links = self.router.links
-        for shard, stream in self.streams.items():
-            if links[shard].transport is not stream:
-                self._give_up(links[shard].down())
-                return
-        self.stage = Stage.RUNNING
-        away = [[db, key] for shard, keys in self.keys.items() if shard != self.home for db in self.dbs for key in keys]
-        self._ask(self.home, ["borrow", self.id, self.header, [self.argv], away, self.lent], self._ran)
+        course = self.course
+        own = self._places(course.keys.get(self.home, []))
+        message = ["borrow", self.holding.id, self.header, course.argv, own, self.lent, self.last, self.waits]
+        self._ask(self.home, message, self._ran)
 
     def _ran(self, home: int, answer: Any) -> None:
         if answer is None or isinstance(answer, RedisError):
-            self._give_up(answer or self.router.links[home].unknown())
+            self._fail(answer or self.router.links[home].unknown())
             return
-        self.stage = Stage.RELEASING
-        replies, changed = answer
-        self.text = b"".join(replies)
+        if self.course.reads:
+            self.router.trackers.read(self.holding.batch.session.id, self.course.reads)
+        reply, changed, how = answer
         changes: dict[int, list[Any]] = {}
         for change in changed:
             changes.setdefault(self.router.shard_of(change[1]), []).append(change)
-        self.missing = len(changes)
-        for shard, stream in self.streams.items():
-            if shard in changes and self.router.links[shard].transport is not stream:
-                self._released(shard, None)  # It died, and may be back already: it has neither the hold nor its part.
-            elif shard in changes:
-                self._ask(shard, ["release", self.id, changes[shard]], self._released)
-            elif shard != home:
-                self.router.links[shard].tell(["release", self.id, []])
-        if not changes:
-            self._finish()
+        if how is not None:
+            self._end(Blockage(how, self.course.argv, changes))
+        elif self.last:
+            self.holding.release(
+                changes, (), lambda fault: self._end(reply if fault is None else fault), ended=self.home
+            )
+        else:
+            for shard, changed in changes.items():
+                self.holding.tell(shard, ["give_back", self.holding.id, changed])
+            self._end(reply)
 
-    def _released(self, shard: int, faults: Any) -> None:
-        """`faults` are why what is done may not last."""
-        if faults is None:
-            self.fault = self.router.links[shard].unknown()
-        elif faults:
-            self.fault = faults[0]
-        self.missing -= 1
-        if not self.missing:
-            self._finish()
+    def _fail(self, error: RedisError) -> None:
+        self._end(error)
 
-    def _ask(self, shard: int, message: list[Any], then: Then) -> None:
-        self.router.links[shard].put(Ask(self.batch, shard, message, self.call, then))
+    def _end(self, outcome: Outcome) -> None:
+        if not self.over:
+            self.over = True
+            self.then(outcome)
 
-    def _give_up(self, error: RedisError) -> None:
-        """Ends it without having run, or without knowing whether it has."""
-        self.fault = error
-        for shard, stream in self.streams.items():
-            if self.router.links[shard].transport is stream:
-                self.router.links[shard].tell(["release", self.id, []])
-        self._finish()
 
-    def _finish(self) -> None:
-        self.stage = Stage.OVER
-        if self.fault is not None:
-            self.command.rejected_calls += 1
-            self.router.count_error(self.fault)
-            self.text = error_reply(self.fault)
-        self.step.finish(self.text)
+class Borrow:
+    """One such command of a client, from its holds to its reply."""
+
+    def __init__(self, session: "Session", batch: Batch, command: Command, argv: list[bytes]) -> None:
+        """Adds it to the batch of its client; its keys are on shards that are up."""
+        self.router = session.router
+        self.command = command
+        self.header = batch.header
+        self.course = Course(session.router, session.db, command, argv)
+        self.course.reads = reads_of(session, command, argv)
+        self.step = Later(batch)
+        batch.add_step(self.step)
+        self.holding = Holding(
+            session,
+            batch,
+            Call(argv),
+            self.course.held(session.router.shards),
+            self.course.dbs,
+            writes=bool(command.flags & Flag.WRITE),
+            granted=self._granted,
+            given_up=self._finish,
+            gives=self.course.gives(),
+        )
+
+    def _granted(self, given: dict[int, Any]) -> None:
+        Loan(self.holding, self.course, self.header, self._finish, given=given, last=True)
+
+    def _finish(self, outcome: Outcome) -> None:
+        self.holding.drop()
+        self.step.finish(reply_to(self.router, self.command, outcome))
+
+
+def reply_to(router: "Router", command: Command, outcome: Outcome) -> bytes:
+    """What the client gets for an outcome that is none of waiting. Counts an error."""
+    if isinstance(outcome, RedisError):
+        command.rejected_calls += 1
+        router.count_error(outcome)
+        return error_reply(outcome)
+    assert isinstance(outcome, bytes)
+    return outcome
 
 
 def home_of(command: Command, argv: list[bytes], shard_of: Callable[[bytes], int]) -> int:

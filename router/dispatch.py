@@ -14,13 +14,16 @@ from common.errors import Loading, RedisError
 from common.frame import CONTROL
 from common.resp import encode, error_reply
 from router.batch import Batch, Later
-from router.blocking import Blocking
+from router.blocking import Blocking, BlockingOverShards
 from router.borrow import Borrow
 from router.link import LinkState
 from router.merge import MERGES, Merge
+from router.monitor import check, feed
 from router.plan import InOrder, cut
-from router.reach import check_reach
+from router.pubsub import check_allowed
+from router.reach import reaches
 from router.slowlog import Call, Part
+from router.transaction import refused
 
 if TYPE_CHECKING:
     from router.session import Session
@@ -32,10 +35,28 @@ HTTP = frozenset({b"post", b"host:"})
 """Whoever sends these is a browser that was made to talk to us: nothing more of what it sends must be run."""
 
 
-class AskShards:
-    """What a router's handler returns when its reply is made of what all shards say to a message of the router."""
+class Deferred:
+    """What a router's handler returns when its reply is not made here and now.
+
+    It is no abstract class: asking whether something is one of those took a seventh of what an EXEC costs here.
+    """
+
+    __slots__ = ()
+
+    counted = True
+    """Whether the call counts when the handler has returned, and not when it is answered."""
+
+    def add(self, batch: Batch, command: Command, argv: list[bytes]) -> None:
+        """Adds to the batch what will make the reply.  Raises RedisError."""
+        raise NotImplementedError
+
+
+class AskShards(Deferred):
+    """When the reply is made of what all shards say to a message of the router."""
 
     __slots__ = ("message", "merge", "shards")
+
+    counted = False  # So that INFO does not count itself.
 
     def __init__(self, message: list[Any], merge: Merge, shards: list[int] | None = None) -> None:
         """Asks these shards only, which the handler has found to be up; without them all, or nobody if one is down."""
@@ -43,64 +64,145 @@ class AskShards:
         self.merge = merge
         self.shards = shards
 
+    def add(self, batch: Batch, command: Command, argv: list[bytes]) -> None:
+        session = batch.session
+        if self.shards is None:
+            check_shards(session, command)
+        part = Part(self.message, Call(argv))
+        shards = range(session.router.shards) if self.shards is None else self.shards
+        batch.add_join([(shard, part) for shard in shards], self.merge, session.protocol, command, CONTROL)
 
-class Forward:
-    """What a router's handler returns when one shard answers `argv` in its place."""
+
+class AskEach(Deferred):
+    """When some shards are each asked something else."""
+
+    __slots__ = ("messages", "merge")
+
+    counted = False
+
+    def __init__(self, messages: dict[int, list[Any]], merge: Merge) -> None:
+        """`messages` are by shard."""
+        self.messages = messages
+        self.merge = merge
+
+    def add(self, batch: Batch, command: Command, argv: list[bytes]) -> None:
+        check_shards(batch.session, command, list(self.messages))
+        call = Call(argv)
+        parts = [(shard, Part(message, call)) for shard, message in self.messages.items()]
+        batch.add_join(parts, self.merge, batch.session.protocol, command, CONTROL)
+
+
+class Forward(Deferred):
+    """When one shard answers `argv` in its place."""
 
     __slots__ = ("shard", "argv")
+
+    counted = False  # The shard counts it.
 
     def __init__(self, shard: int, argv: list[bytes]) -> None:
         self.shard = shard
         self.argv = argv
 
+    def add(self, batch: Batch, command: Command, argv: list[bytes]) -> None:
+        batch.add(self.shard, self.argv)
 
-class Wait:
-    """What a router's handler returns when the reply comes later: `begin` is given the step to finish."""
+
+class Wait(Deferred):
+    """When the reply comes later: `begin` is given the step to finish."""
 
     __slots__ = ("begin",)
 
     def __init__(self, begin: Callable[[Later], None]) -> None:
         self.begin = begin
 
+    def add(self, batch: Batch, command: Command, argv: list[bytes]) -> None:
+        later = Later(batch)
+        batch.add_step(later)
+        self.begin(later)
+
 
 def dispatch(session: "Session", batch: Batch, argv: list[bytes]) -> bool:
     """Adds one command to the batch of its client, whatever command and state it is; False if it has to wait."""
     router = session.router
+    command = None
+    if session.tracking is not None:
+        session.tracking.begin()
     try:
         session.check(argv)
-        command = router.table.find(argv)
+        command = router.table.find(argv) if session.transaction is None else router.table.find_to_queue(argv)
         if command.opaque:
             check_protected(session, command.name)
+        if session.subscriptions is not None:
+            check_allowed(session, command)
         session.last_command = command.name
+        if session.monitoring:
+            check(command)
         if router.pause.stops(command, session):
             return False
+        if session.transaction is not None and not command.at_once:
+            session.transaction.queue(batch, command, argv)
+            return True
         if command.blocking and command.may_block(argv):
-            return _blocking(session, batch, command, argv)
-        PLANS[command.plan](session, batch, command, argv)
+            if not _blocking(session, batch, command, argv):
+                return False
+        else:
+            plan(session, batch, command, argv)
+        if router.monitors and not session.transacting:  # An EXEC in stages is shown behind its commands.
+            feed(session, command, argv)
     except RedisError as error:
-        _refuse(session, batch, argv, error)
+        _refuse(session, batch, argv, error, breaks=True)
         if argv[0].lower() in HTTP:
             session.kill()
     except Exception:
         logger.exception("internal error in %s", session.last_command)
-        _refuse(session, batch, argv, RedisError("ERR internal error"))
+        _refuse(session, batch, argv, RedisError("ERR internal error"), breaks=True)
+    if session.tracking is not None:
+        session.tracking.begun(command)
     return True
+
+
+def run_queued(session: "Session", batch: Batch, command: Command, argv: list[bytes]) -> None:
+    """Adds one command of a transaction that is executed."""
+    try:
+        if command.opaque:
+            command = session.router.table.find(argv)
+        plan(session, batch, command, argv)
+        if session.router.monitors:
+            feed(session, command, argv)
+    except RedisError as error:
+        _refuse(session, batch, argv, error)
+    except Exception:
+        logger.exception("internal error in %s", command.name)
+        _refuse(session, batch, argv, RedisError("ERR internal error"))
+
+
+def plan(session: "Session", batch: Batch, command: Command, argv: list[bytes]) -> None:
+    """Adds a command to a batch by its plan.  Raises RedisError."""
+    first = len(batch.runs)
+    PLANS[command.plan](session, batch, command, argv)
+    if session.tracking is not None:
+        session.tracking.planned(batch, first, command, argv)
 
 
 def _blocking(session: "Session", batch: Batch, command: Command, argv: list[bytes]) -> bool:
     """Adds a call that may block, which must be alone in its batch."""
     if batch.steps:
         return False
-    PLANS[command.plan](session, batch, command, argv)
-    session.blocking = Blocking(batch)
+    plan(session, batch, command, argv)
+    if session.blocking is None:
+        session.blocking = Blocking(batch)
     return True
 
 
-def _refuse(session: "Session", batch: Batch, argv: list[bytes], error: RedisError) -> None:
-    """Answers a call that does not run with an error."""
+def _refuse(session: "Session", batch: Batch, argv: list[bytes], error: RedisError, *, breaks: bool = False) -> None:
+    """Answers a call that does not run with an error; if that `breaks` a transaction, its EXEC is refused too."""
     router = session.router
+    session.commands -= 1  # What is refused does not count as a command.
     container = router.table.resolve(argv[:1])
-    command = router.table.resolve(argv) or container
+    found = router.table.resolve(argv)
+    command = found or container
+    if breaks:
+        session.last_command = found.name if found is not None else "NULL"
     if command is not None:
         command.rejected_calls += 1
     if container is not None and container.opaque and len(argv) > 1 and session.authenticated:
@@ -109,6 +211,8 @@ def _refuse(session: "Session", batch: Batch, argv: list[bytes], error: RedisErr
             check_protected(session, container.name)
         except RedisError as refusal:
             error = refusal
+    if breaks:
+        error = refused(session, command, error)
     router.count_error(error)
     batch.add_step(error_reply(error))
 
@@ -143,25 +247,13 @@ def _router(session: "Session", batch: Batch, command: Command, argv: list[bytes
         command.failed_calls += 1
         reply = error
     duration = router.clock_ns() - started
-    if type(reply) is Forward:  # The shard counts it.
-        batch.add(reply.shard, reply.argv)
-        return
-    if type(reply) is AskShards:  # The call itself counts when it is answered, so that INFO does not count itself.
-        command.calls -= 1
-    command.count(duration)
+    deferred = isinstance(reply, Deferred)
+    if not deferred or reply.counted:
+        command.count(duration)
     if duration >= router.slow_us * 1000:
         router.note_slow(session, argv, duration // 1000)
-    if type(reply) is AskShards:
-        if reply.shards is None:
-            check_shards(session, command)
-        call = Call(argv)
-        shards = range(router.shards) if reply.shards is None else reply.shards
-        parts = [(shard, Part(reply.message, call)) for shard in shards]
-        batch.add_join(parts, reply.merge, session.protocol, command, CONTROL)
-    elif type(reply) is Wait:
-        later = Later(batch)
-        batch.add_step(later)
-        reply.begin(later)
+    if deferred:
+        reply.add(batch, command, argv)
     else:
         # The handler may just have changed protocol or db: the commands behind it go under the new header.
         batch.header = session.header
@@ -188,13 +280,15 @@ def _one(session: "Session", batch: Batch, command: Command, argv: list[bytes]) 
 def _borrow(session: "Session", batch: Batch, command: Command, argv: list[bytes]) -> None:
     owners = session.router.owners
     shards = list(dict.fromkeys(owners.of(argv[index]) for index in keys_or_none(command, argv)))
-    if owners.shards > 1:
-        check_reach(command, argv, shards, owners.hash_tags)
-    if len(shards) > 1:
-        check_shards(session, command, shards)
-        Borrow(session, batch, command, argv)
-    else:
+    far = reaches(command, argv, shards, owners)
+    if len(shards) <= 1 and not far:
         batch.add(shards[0] if shards else 0, argv)
+        return
+    check_shards(session, command, None if far else shards)
+    if command.blocking and command.may_block(argv):
+        session.blocking = BlockingOverShards(session, batch, command, argv)
+    else:
+        Borrow(session, batch, command, argv)
 
 
 def _split(session: "Session", batch: Batch, command: Command, argv: list[bytes]) -> None:

@@ -16,6 +16,7 @@ cdef class Link:
     cdef public object transport
     cdef public bint closed
     cdef public bint congested
+    cdef public object recorder
     cdef public list frame
     cdef public Py_ssize_t commands
     cdef public object awaiting

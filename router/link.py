@@ -16,9 +16,10 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, Protocol, cast
 
-from common.errors import RedisError
+from common.errors import OutcomeUnknown, RedisError
 from common.frame import packer, unpacker
 from router.batch import Message, Run
+from router.tracked_keys import TrackedKeys
 
 logger = logging.getLogger("shardis")
 
@@ -60,6 +61,8 @@ class Listener(Protocol):
     def link_slow(self, session: Any, request: list[Any], duration_us: int) -> None: ...
     def link_latency(self, event: str, duration_ms: int) -> None: ...
     def link_blocked(self, session: Any, number: int, until_ms: int) -> None: ...
+    def link_ready(self, run: Run) -> None: ...
+    def link_events(self, link: "Link", events: list[list[Any]]) -> None: ...
 
 
 class Link:
@@ -80,6 +83,8 @@ class Link:
         self.closed = False
         self.congested = False
         """Whether the shard has more unread than it should."""
+        self.recorder: TrackedKeys | None = None
+        """Who wants to know which runs are answered in a turn, while clients track keys."""
         self._forget()
 
     def _forget(self) -> None:
@@ -169,7 +174,7 @@ class Link:
 
     def unknown(self) -> RedisError:
         """What a command is told that this shard may have done or not."""
-        return RedisError(f"SHARDDOWN shard {self.index} went down, the outcome of this command is unknown")
+        return OutcomeUnknown(f"SHARDDOWN shard {self.index} went down, the outcome of this command is unknown")
 
     # In
 
@@ -184,28 +189,44 @@ class Link:
     def _answers(self, frame: list[Any]) -> None:
         """Hands the runs that wait their answers, in their order."""
         awaiting = self.awaiting
+        if self.recorder is not None:
+            pairs = zip(awaiting, frame, strict=False)
+            self.recorder.turn(self.answered, [None if replies is None else run for run, replies in pairs])
         for replies in frame:
             run = awaiting.popleft()
             number = self.answered
             self.answered += 1
             if replies is None:
                 self.late[number] = run
+                run.postponed()
             else:
                 answer(run, replies)
 
+    def _late_answers(self, answers: dict[int, Any]) -> None:
+        recorder = self.recorder
+        if recorder is not None:
+            recorder.late_turn({number: self.late[number] for number in answers})
+        for number, replies in answers.items():
+            answer(self.late.pop(number), replies)
+        if recorder is not None:
+            recorder.late = False
+
     def _event(self, frame: dict[str, Any]) -> None:
         if "late" in frame:
-            for number, replies in frame["late"].items():
-                answer(self.late.pop(number), replies)
+            self._late_answers(frame["late"])
         if "slow" in frame:
             for number, place, duration_us in frame["slow"]:
                 run = self._run_of(number)
                 if not isinstance(run, Message):
-                    self.listener.link_slow(run.batch.session, run.requests[place], duration_us)
+                    self.listener.link_slow(run.batch.session, run.request_of(place), duration_us)
         for number, until_ms in frame.get("blocked", ()):
             self.listener.link_blocked(self._run_of(number).batch.session, number, until_ms)
+        for number in frame.get("ready", ()):
+            self.listener.link_ready(self._run_of(number))
         for event, duration_ms in frame.get("latency", ()):
             self.listener.link_latency(event, duration_ms)
+        if "events" in frame:
+            self.listener.link_events(self, frame["events"])
         if "refusal" in frame:
             self.refusal = frame["refusal"]
         if "hello" in frame:

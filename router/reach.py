@@ -1,27 +1,25 @@
 """How far a call reaches: keys that no declaration can name, because the data decides which they are.
 
-SORT k BY weight_* reads a key for each element of k. The router cannot hold what it does not know, so where there are
-several shards it lets such a call through only if all those keys must be in the slot of its first key, and that with
-its other keys on one shard. That is the rule of Redis Cluster, and its error but for what is not true here.
+SORT k BY weight_* reads a key for each element of k, and the router cannot hold what it does not know. Where those keys
+must all be on the shard of the call's own (their slot is pinned by a {tag} that comes before the star, or there is one
+shard) the call goes there as any other. Else everything is held, the shard of k says which keys it is about, and those
+are lent to it: see borrow.py.
 """
 
 from common.command import Command
-from common.errors import RedisError
-from common.slot import slot_of
+from common.slot import Owners, slot_of
 
 
-def check_reach(command: Command, argv: list[bytes], shards: list[int], hash_tags: bool) -> None:
-    """Refuses a call that may need keys of other shards than it names; its own are on `shards`.  Raises RedisError."""
-    for option, pattern in command.patterns_of(argv):
-        if b"*" not in pattern.partition(b"\0")[0]:
-            continue  # Nothing is read for an element.
-        name = f"{option} option of {command.name.upper()}"
-        if len(shards) > 1:
-            raise RedisError(f"ERR {name} denied when the destination is on another shard.")
-        if not hash_tags or pinned_slot(pattern) != slot_of(argv[command.key_specs[0].begin]):
-            raise RedisError(
-                f"ERR {name} denied with several shards when keys formed by the pattern may be in different slots."
-            )
+def reaches(command: Command, argv: list[bytes], shards: list[int], owners: Owners) -> bool:
+    """Whether a call may need keys of other shards than it names; its own are on `shards`."""
+    patterns = command.patterns_of(argv) if owners.shards > 1 else []
+    if not patterns:
+        return False
+    pinned = slot_of(argv[command.key_specs[0].begin]) if owners.hash_tags and len(shards) == 1 else None
+    return any(
+        b"*" in pattern.partition(b"\0")[0] and (pinned is None or pinned_slot(pattern) != pinned)
+        for _, pattern in patterns
+    )
 
 
 def pinned_slot(pattern: bytes) -> int | None:

@@ -14,6 +14,7 @@ import socket
 import stat
 import sys
 import time
+from collections.abc import Callable
 from itertools import count
 from typing import Any, cast
 
@@ -22,17 +23,23 @@ from common.config import Config, read_text
 from common.errors import RedisError
 from common.log import set_level
 from common.slot import Owners
+from router import monitor, tracking
+from router.acknowledgement import LogAcknowledgement, synced
 from router.admission import refusal
-from router.batch import Route
-from router.blocking import GONE
+from router.batch import Route, Run
+from router.blocking import GONE, AskToWait
 from router.commands.table import TABLE
+from router.keyspace_events import notify
 from router.latency import LatencyMonitor
 from router.link import Link, LinkState
+from router.output import Output
 from router.pause import Pause
+from router.pubsub import PubSub
 from router.sampler import Sampler
 from router.session import Session
 from router.slowlog import NEVER, Call, CommandLogs, Part, is_logged
 from router.stats import Stats
+from router.watching import Watching
 
 logger = logging.getLogger("shardis")
 
@@ -42,6 +49,16 @@ IDLE_CHECK_S = 1.0
 """How often the directive `timeout` is seen to."""
 DRAIN_S = 1.0
 """How long a stop waits for the answers of what is under way."""
+
+
+def _touched(router: "Router", link: Link, number: int) -> None:
+    """A key that a client watches was changed."""
+    if watching := router.watched.get(number):
+        watching.touched = True
+
+
+EVENTS: dict[str, Callable[..., None]] = {"touched": _touched, "synced": synced, "notify": notify, **tracking.EVENTS}
+"""Who hears of what shards tell behind their replies, by the kind: called with the router, the link, and the rest."""
 
 
 class Router:
@@ -70,8 +87,16 @@ class Router:
         self.congested: set[int] = set()
         """Shards that do not read as fast as their clients feed them."""
         self.borrow_ids = count(1)
-        self.pause = Pause()
-        self._pause_timer: asyncio.TimerHandle | None = None
+        self.pause = Pause(self)
+        self.output = Output(self)
+        self.pubsub = PubSub(self.output.soon)
+        self.trackers = tracking.Trackers(self)
+        self.monitors: dict[Session, None] = {}
+        """The clients that see the commands of all."""
+        self.acknowledgements: dict[int, LogAcknowledgement] = {}
+        """Calls that wait for the logs of shards (WAITAOF)."""
+        self.watched: dict[int, Watching] = {}
+        """What clients watch, by the number that the shards know it by."""
         self.stats = Stats()
         self.sampler = Sampler()
         self.logs = CommandLogs()
@@ -116,6 +141,7 @@ class Router:
 
     def link_hello(self, link: Link, hello: dict[str, Any]) -> None:
         """Learns which commands there are, and tells the shard what was changed since it was configured."""
+        self.trackers.made(link)
         if not self.routes:
             self.table.merge(Table.from_wire(hello["table"]))
             self._choose_routes()
@@ -125,6 +151,8 @@ class Router:
         if changed:
             link.tell(["config", changed])
         link.tell(["pause_expiry", self.pause.active])
+        for acknowledgement in list(self.acknowledgements.values()):
+            acknowledgement.ask(link)
 
     def open(self) -> None:
         """Begins to serve: every shard has answered, or had its time to."""
@@ -148,6 +176,8 @@ class Router:
             link.index,
             link.state.value,
         )
+        if link.state is LinkState.DOWN:
+            self.trackers.lost(link)
         if all(other.state is LinkState.READY for other in self.links):
             logger.info("all %d shards are ready", self.shards)
 
@@ -171,6 +201,16 @@ class Router:
     def link_blocked(self, session: Session, number: int, until_ms: int) -> None:
         if session.blocking is not None:
             session.blocking.waits(number, until_ms)
+
+    def link_ready(self, run: Run) -> None:
+        """A call on several shards has its turn at the one where `run` waits for it."""
+        assert isinstance(run, AskToWait)
+        run.blocking.ready()
+
+    def link_events(self, link: Link, events: list[list[Any]]) -> None:
+        """Hands on what happened on a shard, each to who listens to its kind."""
+        for kind, *words in events:
+            EVENTS[kind](self, link, *words)
 
     def link_latency(self, event: str, duration_ms: int) -> None:
         self.latency.add(event, self.now_ms() // 1000, duration_ms)
@@ -225,42 +265,13 @@ class Router:
     def session_lost(self, session: Session) -> None:
         if self.sessions.pop(session.id, None) is session and session.blocking is not None:
             session.blocking.end(GONE)
+        if session.watching is not None:
+            session.watching.end()
+        monitor.end(session)
         self.stats.gather(session)
         self.pause.forget(session)
-
-    def pause_clients(self, duration_ms: int, *, all_commands: bool) -> None:
-        """Makes clients wait with their writes, or with all commands (CLIENT PAUSE)."""
-        self.pause.begin(self.now_ms() + duration_ms, all_commands=all_commands)
-        self._pause_changed()
-        self._end_pause_in_time()
-
-    def _end_pause_in_time(self) -> None:
-        if self._pause_timer is not None:
-            self._pause_timer.cancel()
-            self._pause_timer = None
-        left_ms = self.pause.until_ms - self.now_ms()
-        if left_ms > 0:
-            self._pause_timer = self.loop.call_later(left_ms / 1000, self._end_pause_in_time)
-        elif self.pause.active:
-            self.resume()
-
-    def resume(self) -> None:
-        """Ends a pause: clients that were held go on."""
-        held = self.pause.end()
-        self._pause_changed()
-        # In a later turn: an UNPAUSE comes here while the commands before it, of its own client, are not sent yet.
-        self.loop.call_soon(self._release, held)
-
-    def _release(self, held: list[Session]) -> None:
-        for session in held:
-            session.held = False
-            session.pump()
-
-    def _pause_changed(self) -> None:
-        for session in self.sessions.values():
-            session.changed()
-        for link in self.links:
-            link.tell(["pause_expiry", self.pause.active])
+        self.pubsub.forget(session)
+        self.trackers.forget(session)
 
     def traffic(self) -> Stats:
         """The counters, with what the living sessions have counted so far."""
@@ -298,6 +309,7 @@ class Router:
         values = self.config.values
         set_level(values["loglevel"])
         self.logs.configure(values)
+        self.output.configure(values)
         threshold_ms = values["latency-monitor-threshold"]
         slow = self.logs.slow
         self.slow_us = min(slow.threshold if slow.wants(NEVER) else NEVER, threshold_ms * 1000 or NEVER)
@@ -305,6 +317,7 @@ class Router:
         for session in self.sessions.values():
             session.requests.bulk_size_bytes_max, session.requests.query_size_bytes_max = self.request_limits
             session.changed()
+        self.trackers.limit()
         if values["timeout"] and self._idle_timer is None:
             self._end_idle_clients()
 
@@ -314,7 +327,8 @@ class Router:
         self._idle_timer = self.loop.call_later(IDLE_CHECK_S, self._end_idle_clients) if timeout_ms else None
         now_ms = self.now_ms()
         for session in list(self.sessions.values()) if timeout_ms else ():
-            if now_ms - session.active_ms > timeout_ms and not session.batches:
+            waits = session.batches or session.held or session.monitoring or session.subscriptions is not None
+            if now_ms - session.active_ms > timeout_ms and not waits:
                 session.kill()
 
     def rewrite_config(self) -> None:

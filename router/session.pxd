@@ -15,10 +15,13 @@ cdef class Session:
     cdef public object batches
     cdef public Py_ssize_t begun
     cdef public Py_ssize_t window
+    cdef public list outgoing
+    cdef public Py_ssize_t queued_bytes
     cdef public bint writing_paused
     cdef public bint reading_paused
     cdef public bint beginning
     cdef public bint held
+    cdef public long long held_bytes_max
     cdef public bint stalled
     cdef public object fault
     cdef public bint ended
@@ -40,6 +43,13 @@ cdef class Session:
     cdef public object library_version
     cdef public bint follows_redirects
     cdef public object blocking
+    cdef public bint transacted
+    cdef public bint transacting
+    cdef public object transaction
+    cdef public object watching
+    cdef public object subscriptions
+    cdef public object tracking
+    cdef public bint monitoring
     cdef public object replies
     cdef public int db
     cdef public int protocol
@@ -50,6 +60,7 @@ cdef class Session:
     cdef public bint no_evict
     cdef public long long header
     cdef public bint plain
+    cdef public bint queueing
 
     @cython.locals(batch=Batch, place=Py_ssize_t, count=Py_ssize_t)
     cpdef begin(self, list commands)
@@ -59,5 +70,7 @@ cdef class Session:
     @cython.locals(done=Batch, replies=bytes, window=Py_ssize_t)
     cpdef completed(self)
 
+    cpdef Batch newest(self)
+    cpdef push(self, bytes data)
     cpdef write(self, bytes data)
     cpdef list _complete(self, bytes data)

@@ -10,6 +10,7 @@ Rule 3: the usual command of a session in its usual state costs one look-up, one
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from enum import Enum
 from time import time_ns
 from typing import TYPE_CHECKING, Any, cast
@@ -19,11 +20,15 @@ from common.errors import ProtocolError, RedisError
 from common.frame import DB_SHIFT, NO_TOUCH, RESP3
 from common.requests import QueryTooLong, Requests
 from router.batch import Batch, Muted
-from router.blocking import GONE, Blocking
+from router.blocking import GONE, READ_BYTES_MAX, Blocking
 from router.dispatch import dispatch
 
 if TYPE_CHECKING:
+    from router.pubsub import Subscriptions
     from router.server import Router
+    from router.tracking import Tracking
+    from router.transaction import Transaction
+    from router.watching import Watching
 
 logger = logging.getLogger("shardis")
 
@@ -35,8 +40,8 @@ WINDOW_BYTES_MAX = 4 * 1024 * 1024
 """Bytes of replies that a client's commands under way may bring, by the size of its last ones."""
 WINDOW_REPLY_BYTES_SMALL = 4096
 """A single reply up to here says nothing against the window that there is, and need not be reckoned with."""
-WRITE_BUFFER_BYTES_MAX = 1024 * 1024
-"""Replies that a client has not read; beyond it its commands are no longer begun."""
+OUTGOING_MAX = 1024
+"""Messages of one turn that are sent without waiting for its end."""
 
 
 class Replies(Enum):
@@ -48,6 +53,11 @@ class Replies(Enum):
     """All but those of the next command."""
     SKIP = "skip"
     """All but those of the command that is being begun."""
+
+    @property
+    def mutes(self) -> bool:
+        """Whether nothing is sent now."""
+        return self in (Replies.OFF, Replies.SKIP)
 
 
 class Session:
@@ -67,12 +77,18 @@ class Session:
         self.begun = 0
         """Commands under way."""
         self.window = WINDOW_COMMANDS_FIRST
+        self.outgoing: list[bytes] = []
+        """Messages that are sent when the turn is over, or with the next reply."""
+        self.queued_bytes = 0
+        """Of the messages that wait behind the replies under way."""
         self.writing_paused = False
         self.reading_paused = False
         self.beginning = False
         """Whether `begin` runs: what completes meanwhile must not begin more, or a long backlog would recurse."""
         self.held = False
         """Whether the next command waits for the end of a CLIENT PAUSE."""
+        self.held_bytes_max = 0
+        """Up to which of `bytes_in` it is read while it is held."""
         self.stalled = False
         """Whether a shard that this client feeds has more unread than it should: the client is not read meanwhile."""
         self.fault: ProtocolError | QueryTooLong | None = None
@@ -103,6 +119,10 @@ class Session:
         """Whether the client said so (CLIENT CAPA)."""
         self.blocking: Blocking | None = None
         """The call under way that may block; nothing else is begun meanwhile."""
+        self.transacted = False
+        """Whether it ever began a transaction or watched a key, which CLIENT LIST tells."""
+        self.transacting = False
+        """Whether an EXEC is under way that takes several turns; nothing else is begun meanwhile."""
         self.replies = Replies.ON
         self.reset()
 
@@ -117,6 +137,16 @@ class Session:
         self.name = b""
         self.no_touch = False
         self.no_evict = False
+        self.transaction: Transaction | None = None
+        """What is queued since MULTI."""
+        self.watching: Watching | None = None
+        """The keys that the next EXEC depends on."""
+        self.subscriptions: Subscriptions | None = None
+        """Channels and patterns; None while there are none."""
+        self.tracking: Tracking | None = None
+        """What CLIENT TRACKING says, while it is on."""
+        self.monitoring = False
+        """Whether it sees the commands of all (MONITOR)."""
         if self.replies is not Replies.SKIP:  # The reply to RESET itself is skipped then.
             self.replies = Replies.ON
         self.changed()
@@ -124,9 +154,12 @@ class Session:
     def changed(self) -> None:
         """Derives from the state what the hot path goes by; to be called after every change of it."""
         self.header = (self.db << DB_SHIFT) | (RESP3 if self.protocol == 3 else 0) | (NO_TOUCH if self.no_touch else 0)
-        self.plain = (
-            self.authenticated and self.replies is Replies.ON and not self.closing and not self.router.pause.active
-        )
+        router = self.router
+        limited = self.subscriptions is not None and self.protocol == 2
+        usual = self.transaction is None and self.tracking is None and not limited and not self.monitoring
+        open_ = self.authenticated and self.replies is Replies.ON and not self.closing
+        self.plain = usual and open_ and not router.pause.active and not router.monitors
+        self.queueing = self.transaction is not None and open_ and not router.pause.active and not self.monitoring
         self.requests.authenticated = self.authenticated
 
     # In
@@ -141,6 +174,7 @@ class Session:
             self.backlog
             or self.stalled
             or self.blocking is not None
+            or self.transacting
             or not router.known
             or len(commands) > self.window - self.begun
         ):
@@ -180,39 +214,55 @@ class Session:
             # It is read as long as it may be, so that its end is seen.
             self._read(self.bytes_in < self.blocking.bytes_in_max)
             return
+        if self.held and not self.closing:
+            self._read(self.bytes_in < self.held_bytes_max and self.fault is None)
+            return
         if self.fault is not None and not backlog and not self.closing:
             self._end(self.fault)
         # Who is closing is not read either: behind a fault the bytes would pile up in the parser.
         self._read(not (backlog or self.writing_paused or self.stalled or self.closing))
 
+    def hold(self) -> None:
+        """Begins nothing more until a pause is over. It is read on as long as it may be, so that its end is seen."""
+        self.held = True
+        self.held_bytes_max = self.bytes_in + READ_BYTES_MAX
+
     def _may_begin(self) -> bool:
         """Whether the next command may be begun, as far as this is known before one looks at it."""
-        waits = self.writing_paused or self.held or self.closing or self.stalled or self.blocking is not None
-        return not waits and self.router.known
+        waits = self.writing_paused or self.held or self.closing or self.stalled
+        return not waits and self.blocking is None and not self.transacting and self.router.known
 
     def begin(self, commands: list[list[bytes]]) -> None:
         """Begins these commands, in one turn: see Batch. Those that cannot be begun yet go back to the backlog."""
         router = self.router
+        if self.subscriptions is not None:
+            router.pubsub.flush()
         batch = Batch(self, router.shards, self.header)
+        self.batches.append(batch)
         place, count = 0, len(commands)
         while place < count:
             if self.plain:
                 place = batch.forward(commands, place, router.routes, router.owners)
-                if place == count:
-                    break
+            elif self.queueing:
+                assert self.transaction is not None
+                place = self.transaction.collect(batch, commands, place, router.routes)
+            if place == count:
+                break
             if not self._dispatch(batch, commands[place]):
                 self.backlog.extendleft(reversed(commands[place:]))
                 break
             place += 1
-            if self.blocking is not None and place < count:
+            if batch.pushes:
+                batch.add_step(batch.take_pushes())
+            if (self.blocking is not None or self.transacting) and place < count:
                 self.backlog.extendleft(reversed(commands[place:]))
                 break
         if not place:
+            self.batches.pop()
             return
         batch.size = place
         self.commands += place
         self.begun += place
-        self.batches.append(batch)
         self.beginning = True
         try:
             batch.dispatch(router.links)
@@ -281,7 +331,11 @@ class Session:
                 # At the size of its last replies, what is under way must not bring more than WINDOW_BYTES_MAX.
                 window = WINDOW_BYTES_MAX * done.size // (len(replies) + 1) + 1
                 self.window = min(WINDOW_COMMANDS_MAX, 2 * self.window, window)
-            self.write(replies)
+            if done.pushes:
+                self.write(replies + done.take_pushes())
+                done.sent()
+            else:
+                self.write(replies)
             done.release()
         if self.blocking is not None and not batches:
             self.blocking.over()
@@ -291,12 +345,57 @@ class Session:
         elif self.backlog or self.reading_paused or self.fault is not None:
             self.pump()
 
+    def push(self, data: bytes) -> None:
+        """Sends a message that answers nothing, encoded, behind the replies to all that is under way. Of a command that
+        is being begun it comes right behind the reply, and a call that waits for a key lets it pass. It goes out when
+        the turn is over: one write for all that come in a turn.
+        """
+        batch = self.newest()
+        if self.closing:
+            return
+        if batch is None:
+            outgoing = self.outgoing
+            if not outgoing:
+                output = self.router.output
+                output.waiting.append(self)
+                output.soon()
+            outgoing.append(data)
+            if len(outgoing) >= OUTGOING_MAX:
+                self.write(b"")
+        else:
+            batch.pushes.append(data)
+            self.queued_bytes += len(data)
+            if self.queued_bytes > self.router.output.mark_bytes:
+                self.router.output.watch(self)
+                self.router.output.check(self)
+
+    def afterwards(self, act: Callable[[], None]) -> None:
+        """Calls `act` when a message by `push` would be sent."""
+        batch = self.newest()
+        if batch is None:
+            act()
+        else:
+            batch.pushes.append(act)
+
+    def newest(self) -> Batch | None:
+        """What was begun last and is answered before anything new is sent; None if there is nothing."""
+        place = len(self.batches) - (2 if self.blocking is not None and self.blocking.waiting else 1)
+        return self.batches[place] if place >= 0 else None
+
     def write(self, data: bytes) -> None:
-        """Sends bytes that are in their place."""
+        """Sends bytes that are in their place, behind the messages that were there before."""
+        outgoing = self.outgoing
+        if outgoing:
+            if data:
+                outgoing.append(data)
+            data = outgoing[0] if len(outgoing) == 1 else b"".join(outgoing)
+            outgoing.clear()
         if self.transport is not None and data:
             self.bytes_out += len(data)
             self.writes += 1
             self.transport.write(data)
+            if self.writing_paused:
+                self.router.output.check(self)
 
     def _end(self, fault: ProtocolError | QueryTooLong) -> None:
         """Answers a protocol error in its place, behind all that came before it, and closes."""
@@ -323,8 +422,17 @@ class Session:
         if self.transport is not None:
             self.transport.abort()
 
+    def drop(self) -> None:
+        """Ends the connection at once; that the client is gone is heard in a later turn."""
+        self.end()
+        self.backlog.clear()
+        transport, self.transport = self.transport, None
+        if transport is not None:
+            transport.abort()
+
     def close(self) -> None:
         """Closes once what was written is sent."""
+        self.write(b"")
         if self.transport is not None:
             self.transport.close()
 
@@ -332,9 +440,14 @@ class Session:
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport = cast(asyncio.Transport, transport)
-        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES_MAX)
+        self.mark_writes()
         self._name_addresses(transport)
         self.router.session_made(self)
+
+    def mark_writes(self) -> None:
+        """Has the transport say when the client does not read what it is sent."""
+        if self.transport is not None:
+            self.transport.set_write_buffer_limits(high=self.router.output.mark_bytes)
 
     def _name_addresses(self, transport: asyncio.Transport) -> None:
         """As CLIENT LIST shows them: "127.0.0.1:6379", "[::1]:6379", "/run/shardis.sock:0"."""
@@ -352,16 +465,20 @@ class Session:
     def eof_received(self) -> bool:
         """A client that has sent all and still reads gets its replies first (`printf ... | nc`)."""
         self.ended = True
+        if self.held:  # As in Redis: it is gone, and so is what a pause has kept from being begun.
+            self.backlog.clear()
         if self.blocking is not None:
             self.blocking.end(GONE)
         return bool(self.batches or self.backlog)
 
     def pause_writing(self) -> None:
         self.writing_paused = True
+        self.router.output.watch(self)
         self._read(False)
 
     def resume_writing(self) -> None:
         self.writing_paused = False
+        self.router.output.caught_up(self)
         self.pump()
 
     def _read(self, wanted: bool) -> None:

@@ -122,7 +122,11 @@ def is_logged(command: Command, argv: list[bytes]) -> bool:
 
 
 class Call:
-    """A client's call that several shards have a part in."""
+    """A client's call that several shards have a part in.
+
+    How long it took is how long its slowest part did: they run side by side, and that is what others had to wait for,
+    which is what the log is read for. INFO commandstats has the sum: what the call has cost.
+    """
 
     __slots__ = ("argv", "duration_us", "entry")
 
@@ -158,6 +162,9 @@ def answered(batch: Batch) -> Iterator[list[bytes]]:
         elif isinstance(step, Join):
             parts = [next(following[shard]) for shard in step.shards]
             call = parts[0].call.argv if parts else []
+        elif isinstance(step, bytes) and not muted:
+            yield from ([] for _ in reply_sizes(step))
+            continue
         if not muted:
             yield call
 

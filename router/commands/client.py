@@ -1,15 +1,17 @@
 """CLIENT: what a client says of itself and asks for itself. Its other subcommands are in client_*.py."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from common.command import ADMIN, ALL_NODES, ALL_SUCCEEDED, ALLOW_BUSY, LOADING, NO_MULTI, NOSCRIPT, STALE
 from common.errors import RedisError, SyntaxFault, shown
 from common.numbers import integer
 from common.resp import NO_REPLY, OK, NoReply, Status
-from router.blocking import TIMED_OUT
+from router.acknowledgement import Acknowledgement
+from router.blocking import TIMED_OUT, BlockingOverShards
 from router.commands.connection import checked_name, is_one_word
 from router.commands.table import TABLE
-from router.dispatch import AskShards
+from router.dispatch import AskShards, Wait
 from router.session import Replies
 
 if TYPE_CHECKING:
@@ -23,10 +25,14 @@ command.container(
     since="2.4.0",
     help_since="5.0.0",
     help_="""
+CACHING (YES|NO)
+    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.
 CAPA <option> [options...]
     The client claims its some capability options. Options are:
     * REDIRECT
       The client can handle redirection during primary and replica failover in standalone mode.
+GETREDIR
+    Return the client ID we are redirecting to when tracking is enabled.
 GETNAME
     Return the name of the current connection.
 ID
@@ -113,6 +119,11 @@ SETINFO <option> <value>
     * LIB-VER: the client lib version.
 UNBLOCK <clientid> [TIMEOUT|ERROR]
     Unblock the specified blocked client.
+TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]
+         [OPTIN] [OPTOUT] [NOLOOP]
+    Control server assisted client side caching.
+TRACKINGINFO
+    Report tracking status for the current connection.
 NO-EVICT (ON|OFF)
     Protect current client connection from eviction.
 NO-TOUCH (ON|OFF)
@@ -240,15 +251,18 @@ def reply(session: "Session", word: bytes) -> Status | NoReply:
     since="5.0.0",
     complexity="O(log N) where N is the number of client connections",
 )
-def unblock(session: "Session", client_id: bytes, *options: bytes) -> int | AskShards:
+def unblock(session: "Session", client_id: bytes, *options: bytes) -> int | AskShards | Wait:
     """Unblocks a client blocked by a blocking command from a different connection."""
     # Where anything comes behind the reason, nothing is looked at, as in Valkey.
     reason = options[0].upper() if len(options) == 1 else b"TIMEOUT"
     if reason not in (b"TIMEOUT", b"ERROR"):
         raise RedisError("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
     blocked = session.router.sessions.get(integer(client_id))
-    if blocked is None or blocked.blocking is None or blocked.blocking.run is None:
-        return 0
+    blocking = None if blocked is None else blocked.blocking
     error = "UNBLOCKED client unblocked via CLIENT UNBLOCK" if reason == b"ERROR" else TIMED_OUT
+    if isinstance(blocking, BlockingOverShards | Acknowledgement):
+        return Wait(partial(blocking.unblock, error))
+    if blocking is None or blocking.run is None:
+        return 0
     # The shard knows whether the call still waits when this comes.
-    return AskShards(blocked.blocking.message(error), lambda answers: int(answers[0]), [blocked.blocking.run.shard])
+    return AskShards(blocking.message(error), lambda answers: int(answers[0]), [blocking.run.shard])

@@ -3,6 +3,10 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from router.output import unsent_bytes
+from router.pubsub import Kind
+from router.tracking import Mode
+
 if TYPE_CHECKING:
     from router.session import Session
 
@@ -20,11 +24,6 @@ def described(session: "Session") -> str:
 def flags_of(session: "Session") -> str:
     """A letter for each thing that is unusual about the client; "N" if nothing is."""
     return "".join(letter for letter, holds in FLAGS if holds(session)) or "N"
-
-
-def type_of(session: "Session") -> str:
-    """As CLIENT LIST TYPE has it."""
-    return "normal"
 
 
 def age_s(session: "Session") -> int:
@@ -49,7 +48,14 @@ def text_of(value: bytes) -> str:
 
 
 FLAGS: tuple[tuple[str, Callable[["Session"], bool]], ...] = (
+    ("O", lambda session: session.monitoring),
+    ("P", lambda session: session.subscriptions is not None),
+    ("x", lambda session: session.transaction is not None),
     ("b", lambda session: session.held or session.blocking is not None),
+    ("t", lambda session: session.tracking is not None),
+    ("R", lambda session: session.tracking is not None and session.tracking.broken),
+    ("B", lambda session: session.tracking is not None and session.tracking.mode is Mode.BROADCAST),
+    ("d", lambda session: session.watching is not None and session.watching.touched),
     ("c", lambda session: session.closing),
     ("U", lambda session: session.unix_socket),
     ("e", lambda session: session.no_evict),
@@ -63,18 +69,34 @@ FLAG_LETTERS = frozenset("OSEiMPxbtRBdcuAUreTIN")
 CAPABILITY_LETTERS = frozenset("r")
 
 
-def _unsent(session: "Session") -> int:
-    """Bytes of replies that the client has not read."""
-    return session.transport.get_write_buffer_size() if session.transport is not None else 0
-
-
 def _waiting(session: "Session") -> int:
     """Bytes of whole commands that wait until they may begin. What waits is at most what one read brings."""
     return sum(len(word) for argv in session.backlog for word in argv)
 
 
+def _queued(session: "Session") -> int:
+    """Commands that wait for EXEC. The reference says 0, and not -1, once there was a transaction."""
+    return len(_queue(session)) if session.transaction is not None else session.transacted - 1
+
+
+def _queue(session: "Session") -> list[list[bytes]]:
+    """Of a transaction that will be refused the reference keeps nothing."""
+    transaction = session.transaction
+    return [] if transaction is None or transaction.broken else transaction.queued
+
+
+def _queued_bytes(session: "Session") -> int:
+    return sum(len(word) for argv in _queue(session) for word in argv)
+
+
+def _watched(session: "Session") -> int:
+    watching = session.watching
+    return len(watching.places) if watching is not None and not watching.touched else 0
+
+
 def _size_bytes(session: "Session") -> int:
-    return IDLE_SIZE_BYTES + session.requests.query_size_bytes + _waiting(session) + _unsent(session)
+    waiting_bytes = _waiting(session) + _queued_bytes(session) + unsent_bytes(session)
+    return IDLE_SIZE_BYTES + session.requests.query_size_bytes + waiting_bytes
 
 
 def _fd(session: "Session") -> int:
@@ -84,7 +106,11 @@ def _fd(session: "Session") -> int:
 
 def _events(session: "Session") -> str:
     """What the loop waits for on the connection: to read, to write."""
-    return ("" if session.reading_paused else "r") + ("w" if _unsent(session) else "")
+    return ("" if session.reading_paused else "r") + ("w" if unsent_bytes(session) else "")
+
+
+def _subscribed(kind: Kind) -> Text:
+    return lambda session: len(session.subscriptions.names[kind]) if session.subscriptions is not None else 0
 
 
 def _none(session: "Session") -> int:
@@ -102,25 +128,25 @@ FIELDS: tuple[tuple[str, Text], ...] = (
     ("flags", flags_of),
     ("capa", capabilities_of),
     ("db", lambda session: session.db),
-    ("sub", _none),
-    ("psub", _none),
-    ("ssub", _none),
-    ("multi", lambda session: -1),
-    ("watch", _none),
+    ("sub", _subscribed(Kind.CHANNEL)),
+    ("psub", _subscribed(Kind.PATTERN)),
+    ("ssub", _subscribed(Kind.SHARD_CHANNEL)),
+    ("multi", _queued),
+    ("watch", _watched),
     ("qbuf", lambda session: session.requests.query_size_bytes),
     ("qbuf-free", _none),
     ("argv-mem", _waiting),
-    ("multi-mem", _none),
+    ("multi-mem", _queued_bytes),
     ("rbs", _none),
     ("rbp", _none),
     ("obl", _none),
-    ("oll", lambda session: 1 if _unsent(session) else 0),
-    ("omem", _unsent),
+    ("oll", lambda session: 1 if unsent_bytes(session) else 0),
+    ("omem", unsent_bytes),
     ("tot-mem", _size_bytes),
     ("events", _events),
     ("cmd", lambda session: session.last_command),
     ("user", lambda session: session.user),
-    ("redir", lambda session: -1),
+    ("redir", lambda session: session.tracking.redirect if session.tracking is not None else -1),
     ("resp", lambda session: session.protocol),
     ("lib-name", lambda session: text_of(session.library_name)),
     ("lib-ver", lambda session: text_of(session.library_version)),
@@ -129,4 +155,4 @@ FIELDS: tuple[tuple[str, Text], ...] = (
     ("tot-cmds", lambda session: session.commands),
 )
 """In Valkey's order. Where a value is fixed the router has no such thing: it keeps no buffers of its own beside the
-loop's, and a client that subscribes or is in a transaction is not known yet."""
+loop's."""

@@ -17,9 +17,9 @@ from router.commands.client_fields import (
     flags_of,
     idle_s,
     ip_of,
-    type_of,
 )
 from router.commands.connection import USER
+from router.output import class_of
 
 if TYPE_CHECKING:
     from router.session import Session
@@ -106,7 +106,7 @@ def _type(asking: "Session", word: bytes, option: str) -> Condition:
     kind = TYPES.get(word.upper())
     if kind is None:
         raise RedisError(f"ERR Unknown client type '{shown(word)}'")
-    return lambda client: type_of(client) == kind
+    return lambda client: class_of(client) == kind
 
 
 def _user(asking: "Session", word: bytes, option: str) -> Condition:

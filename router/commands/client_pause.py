@@ -25,7 +25,7 @@ def pause(session: "Session", timeout: bytes, *options: bytes) -> Status:
     mode = options[0].upper() if options else b"ALL"
     if mode not in (b"WRITE", b"ALL"):
         raise RedisError("ERR CLIENT PAUSE mode must be WRITE or ALL")
-    session.router.pause_clients(_duration_ms(timeout, session.router.now_ms()), all_commands=mode == b"ALL")
+    session.router.pause.begin(_duration_ms(timeout, session.router.now_ms()), all_commands=mode == b"ALL")
     return OK
 
 
@@ -48,5 +48,5 @@ def _duration_ms(timeout: bytes, now_ms: int) -> int:
 )
 def unpause(session: "Session") -> Status:
     """Resumes processing commands from paused clients."""
-    session.router.resume()
+    session.router.pause.end()
     return OK

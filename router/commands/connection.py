@@ -3,11 +3,13 @@
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Any
 
-from common.command import ALL_SHARDS, ALL_SUCCEEDED, ALLOW_BUSY, FAST, LOADING, NO_AUTH, NOSCRIPT, STALE
+from common.command import ALL_SHARDS, ALL_SUCCEEDED, ALLOW_BUSY, AT_ONCE, FAST, LOADING, NO_AUTH, NOSCRIPT, STALE
 from common.errors import NotAnInteger, RedisError, SyntaxFault, shown, wrong_arity
 from common.numbers import INT_MAX, INT_MIN, integer, maybe_integer
 from common.resp import OK, Status
+from router import monitor
 from router.commands.table import TABLE
+from router.transaction import discard
 
 if TYPE_CHECKING:
     from router.session import Session
@@ -156,10 +158,12 @@ def is_one_word(text: bytes) -> bool:
     fan=ALL_SHARDS,
     merge=ALL_SUCCEEDED,
 )
-def ping(session: "Session", *message: bytes) -> Status | bytes:
+def ping(session: "Session", *message: bytes) -> Status | bytes | list[bytes]:
     """Returns the server's liveliness response."""
     if len(message) > 1:
         raise wrong_arity("ping")
+    if session.subscriptions is not None and session.protocol == 2:
+        return [b"pong", *message] if message else [b"pong", b""]
     return message[0] if message else PONG
 
 
@@ -184,19 +188,23 @@ def select(session: "Session", index: bytes) -> Status:
 
 @command(
     "RESET",
-    NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY,
+    NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY | AT_ONCE,
     since="6.2.0",
     complexity="O(1)",
 )
 def reset(session: "Session") -> Status:
     """Resets the connection."""
+    discard(session)
+    session.router.pubsub.forget(session)
+    session.router.trackers.disable(session)
+    monitor.end(session)
     session.reset()
     return Status("RESET")
 
 
 @command(
     "QUIT",
-    NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY,
+    NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY | AT_ONCE,
     arity=-1,
     since="1.0.0",
     complexity="O(1)",
