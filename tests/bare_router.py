@@ -97,6 +97,10 @@ class ClientEnd(asyncio.Transport):
         self.closed = False
         session.connection_made(self)
 
+    def get_write_buffer_size(self) -> int:
+        """Nothing waits here."""
+        return 0
+
     def send(self, *calls: list[bytes]) -> None:
         """All at once."""
         self.send_bytes(b"".join(map(encode_command, calls)))

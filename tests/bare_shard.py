@@ -184,6 +184,9 @@ class ShardTarget:
     def control(self, *argv: bytes) -> Any:
         return self.connect().call(*argv)
 
+    def is_own(self, value: Any) -> bool:
+        return False
+
     def barrier(self) -> None: ...
 
     def advance(self, duration_ms: float) -> None:

@@ -145,12 +145,13 @@ FAMILIES: dict[str, str] = {
         TIME
         WAIT word word
         """,
+    # Each episode joins it with another family, see JOINED.
     "transactions": """
-        3 MULTI
-        3 EXEC
+        6 MULTI
+        6 EXEC
         DISCARD
-        WATCH (key)...
-        UNWATCH
+        3 WATCH (key)...
+        0.5 UNWATCH
         3 SET key value
         2 GET key
         INCR key
@@ -159,17 +160,21 @@ FAMILIES: dict[str, str] = {
         DEL (key)...
         EXPIRE key seconds
         TTL key
-        SELECT db
+        0.5 SELECT db
         DBSIZE
         APPEND key value
         RPUSH key value
-        0.3 FLUSHALL
-        0.3 HELLO protocol
-        0.3 RESET
-        word value
+        RENAME key key
+        COPY key key [DB db] [REPLACE]
+        SINTERSTORE key (key)...
+        LMOVE key key (LEFT | RIGHT) (LEFT | RIGHT)
         KEYS pattern
+        0.2 FLUSHALL
+        0.2 HELLO protocol
+        0.2 RESET
+        0.2 word value
         0.3 SWAPDB db db
-        PING
+        0.5 PING
         """,
     "lists": """
         3 RPUSH key (value)...
@@ -338,7 +343,7 @@ FAMILIES: dict[str, str] = {
         2 DEL key
         0.5 SET key value
         """,
-    # For one shard. Sorted sets apart, and not by text: among equals their order is each server's own.
+    # Sorted sets apart, and not by text: among equals their order is each server's own.
     "sort by": """
         4 RPUSH key (int)...
         3 RPUSH key (member)...
@@ -477,5 +482,7 @@ FAMILIES: dict[str, str] = {
         """,
 }
 
-ONE_SHARD = frozenset({"sort by"})
-"""Families whose commands reach for keys that a call does not name: with several shards they are refused."""
+JOINED = frozenset({"transactions"})
+"""Families that each episode joins with another one, half and half: what they are about is done to those commands."""
+
+PARTNERS = sorted(FAMILIES.keys() - JOINED)

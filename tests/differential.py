@@ -3,6 +3,7 @@
     $ python -m tests.differential --family strings --commands 200000 --seed 7 --shards 3
     $ python -m tests.differential --family keys --address 127.0.0.1:6379       # a server that runs already
     $ python -m tests.differential --most 10                # goes on after a difference, up to ten of different kinds
+    $ python -m tests.differential --events --tracking      # also what is told of each key after every chunk
 
 The streams come from two clients, on both protocols and several dbs, in pipelined chunks, over few keys, so that
 commands meet each other's results. Replies must be equal to the byte, but for what has no order, what depends on the
@@ -17,19 +18,21 @@ import argparse
 import re
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from random import Random
 
 from tests.audit import Audit, audit, differences
-from tests.command_families import FAMILIES
+from tests.command_families import FAMILIES, JOINED, PARTNERS
 from tests.expectation import printed, quoted
 from tests.likeness import TOLERANCE_S, Judge, as_logged, as_printed, at_about_the_same_time
 from tests.random_commands import Argv, Usage, usages
 from tests.reference import Reference
-from tests.resp_client import NULL_ARRAY, Client, Reply, Set, encode_command
+from tests.resp_client import NULL_ARRAY, Client, Error, Reply, Set, encode_command
 from tests.servers import Shardis
+from tests.told import Ear, Events, Invalidations, shown
 
 EPISODE = 250
 """Commands from one FLUSHALL to the next."""
@@ -40,7 +43,10 @@ CHUNK_MAX = 8
 CLIENTS = 2
 SHRINK_S = 40.0
 REPLY_TIMEOUT_S = 10.0
+POLL_S = 0.02
 RELOAD_TIMEOUT_S = 120.0
+
+TOLD = "what is told unasked"
 
 Chunk = tuple[int, list[Argv]]
 """The number of a client and what it sends at once."""
@@ -49,13 +55,28 @@ Address = tuple[str, int]
 # --- Streams ---------------------------------------------------------------------------------------------------------
 
 
+INSIDE = {b"MULTI": False, b"WATCH": False, b"EXEC": True, b"DISCARD": True}
+"""Where these belong: inside of a transaction or not."""
+MOVES = {b"MULTI": True, b"EXEC": False, b"DISCARD": False, b"RESET": False}
+"""Whether a client is inside of a transaction after these."""
+MISPLACED = 0.1
+"""How often one that came where it does not belong is sent all the same: most abort the transaction."""
+
+
 def stream(lines: Sequence[Usage], random: Random) -> Iterator[Chunk]:
     """Chunks without end."""
     weights = [line.weight for line in lines]
+    inside = [False] * CLIENTS
     while True:
         client = random.randrange(CLIENTS)
         size = random.choice((1, 1, 1, 2, 4, CHUNK_MAX))
-        yield client, [line.draw(random) for line in random.choices(lines, weights, k=size)]
+        chunk = [line.draw(random) for line in random.choices(lines, weights, k=size)]
+        for place, argv in enumerate(chunk):
+            while INSIDE.get(argv[0].upper()) is (not inside[client]) and random.random() > MISPLACED:
+                argv = random.choices(lines, weights)[0].draw(random)
+            inside[client] = MOVES.get(argv[0].upper(), inside[client])
+            chunk[place] = argv
+        yield client, chunk
 
 
 def opening(random: Random) -> list[Chunk]:
@@ -68,23 +89,31 @@ class Difference:
     chunks: list[Chunk]
     """What was sent, the last one being that which was answered differently."""
     argv: Argv | None
-    """None where all replies were the same, but not what the servers hold in the end."""
+    """None where all replies were the same, but not what the servers hold in the end, or tell unasked."""
     expected: str
     got: str
     again: bool = True
     """If the same commands showed it a second time."""
+    stuck: bool = False
+    """If the server would do nothing more afterwards."""
+    where: str = "what is held in the end"
+    """In what they differ, where it is not the reply to `argv`."""
 
     def kind(self) -> tuple[bytes, ...]:
         """Those of one kind have most likely one cause: the command, and the form of both replies without the data."""
         forms = [re.sub(r"\d+|'.*'", "", text)[:60].encode() for text in (self.expected, self.got)]
+        if self.where == TOLD:
+            return b"told", *sorted({argv[0].upper() for argv in self.chunks[-1][1]})
         return (self.argv[0].upper() if self.argv else b"", *(forms if self.argv else ()))
 
     def __str__(self) -> str:
         lines = [f"{prompt(client)} {' '.join(map(_word, argv))}" for client, chunk in self.chunks for argv in chunk]
         if any(len(chunk) > 1 for _, chunk in self.chunks):
             lines.append("(some of these were sent at once: " + str([len(chunk) for _, chunk in self.chunks]) + ")")
-        where = f"answer to {' '.join(map(_word, self.argv))}" if self.argv else "what is held in the end"
-        if not self.again:
+        where = f"answer to {' '.join(map(_word, self.argv))}" if self.argv else self.where
+        if self.stuck:
+            lines.append("(the server is stuck since: it can't even be emptied)")
+        elif not self.again:
             lines.append("(it did not show a second time: chance or the clock are in it)")
         return "\n".join([*lines, f"--- {where}: expected", self.expected, "--- got", self.got])
 
@@ -104,8 +133,11 @@ def _word(word: bytes) -> str:
 class Pair:
     """A server and the reference, with the same clients connected to both."""
 
-    def __init__(self, server: Address, reference: Address) -> None:
+    def __init__(self, server: Address, reference: Address, ears: Sequence[Callable[[Address], Ear]] = ()) -> None:
+        """`ears` make what listens on each server to what it tells unasked."""
         self.addresses = (server, reference)
+        self.ears = ears
+        self.listening: list[tuple[Ear, Ear]] = []
         self.clients: list[tuple[Client, Client]] = []
         self.judges: list[Judge] = []
 
@@ -121,20 +153,22 @@ class Pair:
         ]
 
     def restart(self) -> None:
-        """Empties both and connects anew."""
+        """Empties both and connects anew.  Raises Stuck."""
         self.close()
         for address in self.addresses:
-            with Client(address, REPLY_TIMEOUT_S) as client:
-                client.call("FLUSHALL")
+            _empty(address)
         server, reference = self.addresses
         self.clients = [(Client(server, REPLY_TIMEOUT_S), Client(reference, REPLY_TIMEOUT_S)) for _ in range(CLIENTS)]
         self.judges = [Judge() for _ in range(CLIENTS)]
+        self.listening = [(ear(server), ear(reference)) for ear in self.ears]
 
     def close(self) -> None:
-        for pair in self.clients:
-            for client in pair:
-                client.close()
+        for client in chain(*self.clients):
+            client.close()
+        for ear in chain(*self.listening):
+            ear.close()
         self.clients = []
+        self.listening = []
 
     def play(self, chunks: Iterable[Chunk], commands: int = sys.maxsize) -> Difference | None:
         """Sends them from an empty server on, up to that many commands."""
@@ -159,6 +193,10 @@ class Pair:
                     return Difference(list(sent), argv, _shown(expected), _shown(got))
             elif not self.judges[number].agree(argv, expected, got):
                 return Difference(list(sent), argv, _shown(expected), _shown(got))
+        for ears in self.listening:
+            told, expected_told = [ear.heard() for ear in ears]
+            if told != expected_told:
+                return Difference(list(sent), None, shown(expected_told), shown(told), where=TOLD)
         return None
 
     def _audit(self, sent: list[Chunk]) -> Difference | None:
@@ -176,12 +214,32 @@ class Pair:
         return differences(before, as_logged(as_printed(_held(self.addresses[0]))))
 
 
+class Stuck(Exception):
+    """A server that no longer does what it is told: nothing more can be learned from it."""
+
+
+def _empty(address: Address) -> None:
+    """Also a server of which a part has just gone down: what it held must not be taken for a fault of what follows.
+
+    Raises Stuck.
+    """
+    deadline = time.monotonic() + REPLY_TIMEOUT_S
+    with Client(address, REPLY_TIMEOUT_S) as client:
+        while time.monotonic() < deadline:
+            with suppress(TimeoutError):
+                if not isinstance(client.call("FLUSHALL"), Error):
+                    return
+            time.sleep(POLL_S)
+    raise Stuck
+
+
 def _held(address: Address) -> Audit:
     with Client(address, REPLY_TIMEOUT_S) as client:
         return audit(client.call, dbs=4)
 
 
 def _known(address: Address, names: list[str]) -> set[str]:
+    """Those of the commands, "client|kill" for a subcommand, that the server has."""
     with Client(address) as client:
         found = client.call("COMMAND", "INFO", *names)
     entries = found if type(found) is list else [True] * len(names)  # A server without COMMAND is taken to know all.
@@ -222,13 +280,17 @@ def shrunk(pair: Pair, difference: Difference, budget_s: float = SHRINK_S) -> Di
         nonlocal best
         if time.monotonic() > deadline:
             return False
-        found = pair.play(chunks)
+        try:
+            found = pair.play(chunks)
+        except Stuck:
+            difference.stuck = True
+            return False
         if found is not None:
             best = found
         return found is not None
 
     if not fails(difference.chunks):
-        difference.again = False
+        difference.again = difference.stuck
         return difference
     fails([(client, [argv]) for client, chunk in difference.chunks for argv in chunk])
     size = max(1, len(best.chunks) // 2)
@@ -266,13 +328,14 @@ def compare(pair: Pair, family: str, commands: int, seed: int, most: int = 1) ->
     """Plays that many commands of the family, up to that many differences of different kinds, which are cut down."""
     tally = Tally()
     lines = pair.known(usages(family))
+    partners = [pair.known(usages(name)) for name in PARTNERS] if lines and family in JOINED else []
     kinds: set[tuple[bytes, ...]] = set()
     while lines and tally.commands < commands and len(tally.differences) < most:
         random = Random(f"{family} {seed} {tally.episodes}")
         size = min(EPISODE, commands - tally.commands)
         tally.episodes += 1
         tally.commands += size
-        difference = pair.play(_episode(lines, random), size)
+        difference = pair.play(_episode(lines, partners, random), size)
         if not difference and (not tally.episodes % EPISODES_PER_RELOAD or tally.commands >= commands):
             tally.reloads += 1
             if lost := pair.reload():
@@ -286,13 +349,17 @@ def compare(pair: Pair, family: str, commands: int, seed: int, most: int = 1) ->
                 kinds.add(difference.kind())
             else:
                 tally.unrepeated += 1
+            if difference.stuck:
+                break
     pair.close()
     return tally
 
 
-def _episode(lines: Sequence[Usage], random: Random) -> Iterator[Chunk]:
+def _episode(lines: Sequence[Usage], partners: Sequence[Sequence[Usage]], random: Random) -> Iterator[Chunk]:
     yield from opening(random)
-    yield from stream(lines, random)
+    partner = random.choice(partners) if partners else []
+    share = sum(line.weight for line in lines) / sum(line.weight for line in partner or lines)
+    yield from stream([*lines, *[line.weighted(share) for line in partner]], random)
 
 
 def main(arguments: list[str]) -> int:
@@ -302,6 +369,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--shards", type=int, default=1)
     parser.add_argument("--address", help="HOST:PORT of the server to test, instead of a Shardis of its own")
+    parser.add_argument("--events", nargs="?", const="KEAmn", metavar="CLASSES", help="listens to keyspace events too")
+    parser.add_argument("--tracking", action="store_true", help="listens to invalidations too")
     parser.add_argument("--most", type=int, default=1, help="how many differences a family to look for")
     options = parser.parse_args(arguments)
     failed = False
@@ -313,7 +382,8 @@ def main(arguments: list[str]) -> int:
             address = (host, int(port))
         else:
             address = stack.enter_context(Shardis(options.shards, enable_debug_command="yes")).address
-        pair = Pair(address, reference.address)
+        ears: list[Callable[[Address], Ear]] = [lambda address: Events(address, options.events)] * bool(options.events)
+        pair = Pair(address, reference.address, [*ears, *[Invalidations] * options.tracking])
         for family in options.family or FAMILIES:
             started = time.monotonic()
             tally = compare(pair, family, options.commands, options.seed, options.most)

@@ -12,6 +12,7 @@ What is read may hold, in the place of any value, what can't be a fixed text:
     (unordered)             before an aggregate, on its own line or just before it: its elements in any order
     (unordered pairs)       the same for an array of keys and values
     "${a*65}"               65 times "a"
+    (monitor 0) "SET" "k"   what MONITOR tells of a command in db 0, at any time from any address
     (no reply)              nothing comes (yet)
     (closed)                the server has closed the connection
 
@@ -32,6 +33,10 @@ UNESCAPES = {"n": b"\n", "r": b"\r", "t": b"\t", "a": b"\a", "b": b"\b"}
 
 MARKS: dict[str, type[list[Any]]] = {")": list, "#": Map, "~": Set, ">": Push}
 EMPTY: dict[str, type[list[Any]]] = {"array": list, "hash": Map, "set": Set, "push": Push}
+
+
+MONITORED = re.compile(rb"\d+\.\d{6} \[(\d+) (\S+)\] (.*)")
+"""The time, the db, who sent it, and the words."""
 
 
 class BadExpectation(Exception):
@@ -70,6 +75,8 @@ def quoted(text: bytes) -> str:
 
 
 def _printed_status(value: bytes) -> str:
+    if monitored := MONITORED.fullmatch(value):
+        return f"(monitor {monitored[1].decode()}) {monitored[3].decode()}"
     text = value.decode("utf-8", "backslashreplace")
     plain = text and text.isprintable() and text[0] not in '"(/#@~$. ' and not re.match(r"[A-Z]*[<>]|\d+[)#~>] ", text)
     return text if plain else f"(status) {quoted(value)}"
@@ -135,6 +142,16 @@ class Regex(Pattern):
 
     def matches(self, value: Any, captures: Captures) -> bool:
         return type(value) is self.kind and self.expression.fullmatch(value) is not None
+
+
+@dataclass(slots=True)
+class Monitored(Pattern):
+    db: str
+    words: str
+
+    def matches(self, value: Any, captures: Captures) -> bool:
+        found = MONITORED.fullmatch(value) if type(value) is Status else None
+        return found is not None and (found[1].decode(), found[3].decode()) == (self.db, self.words)
 
 
 @dataclass(slots=True)
@@ -272,6 +289,8 @@ def scalar(text: str) -> Pattern:
     if text.startswith('"'):
         return _text_pattern(bytes, text)
     label, _, rest = text.partition(") ")
+    if monitored := re.fullmatch(r"\(monitor (\d+)\) (.*)", text):
+        return Monitored(*monitored.groups())
     if text.startswith("(") and label[1:] in LABELLED:
         return LABELLED[label[1:]](rest)
     if text.startswith("(") or re.match(r" *\d+[)#~>] ", text):

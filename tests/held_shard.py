@@ -52,8 +52,8 @@ class HeldShard:
     def message(self, *message: Any) -> int:
         return self.send(CONTROL | VALUES, [list(message)])
 
-    def hold(self, id_: int, keys: list[bytes], *, export: bool = True) -> int:
-        return self.message("hold", id_, keys, [0], export, True)
+    def hold(self, id_: int, keys: list[bytes] | None, *, gives: str = "values", waiter: int = 0) -> int:
+        return self.message("hold", id_, keys, [0], gives, True, waiter)
 
 
 def contents(store: Store) -> dict[Any, Any]:

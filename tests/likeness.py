@@ -233,7 +233,7 @@ class Judge:
         """Whether two servers answered the same."""
         name = argv[0].upper()
         queued = self.queued
-        if name == b"MULTI" and len(argv) == 1 and queued is None:
+        if name == b"MULTI" and one.raw == b"+OK\r\n":
             self.queued = []
         elif one.raw == b"+QUEUED\r\n" and queued is not None:
             queued.append(argv)

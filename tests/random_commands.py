@@ -11,6 +11,7 @@ All chance comes from the Random given, so a seed gives the same stream on every
 
 import re
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from random import Random
 
@@ -152,6 +153,12 @@ class Usage:
         self.options = [token.encode() for token in tokens[1:] if token.isupper()]
         self.keys = tokens.count("key") + self.line.count("(key")
         self.root = _parsed(tokens, 0, "")[0]
+
+    def weighted(self, factor: float) -> "Usage":
+        """The same line, so much more often."""
+        other = copy(self)
+        other.weight *= factor
+        return other
 
     def draw(self, random: Random) -> Argv:
         """A command. All its keys are of one slot half the time, if it has several."""

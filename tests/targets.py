@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
+from tests.expectation import MONITORED
 from tests.reference import Reference
-from tests.resp_client import Client, Reply
+from tests.resp_client import Client, Reply, Status
 from tests.servers import Server, Shardis
 
 REPLY_TIMEOUT_S = 10.0
@@ -45,6 +46,9 @@ class Target(Protocol):
     def control(self, *argv: bytes) -> Any:
         """The value of the reply to a command of the runner's own."""
 
+    def is_own(self, value: Any) -> bool:
+        """Whether this is what MONITOR tells of a command of the runner's own."""
+
     def barrier(self) -> None:
         """Returns when all that was sent before has been executed, as far as it does not block."""
 
@@ -60,6 +64,8 @@ class ServerTarget:
         self.address = address
         self.server = server
         self.client: Client | None = None
+        self.own: set[bytes] = set()
+        """The addresses that the runner's own commands come from."""
 
     def connect(self) -> Connection:
         return Client(self.address, REPLY_TIMEOUT_S)
@@ -85,7 +91,12 @@ class ServerTarget:
                 return self.client.call(*argv)
             self._hang_up()
         self.client = Client(self.address, REPLY_TIMEOUT_S)
+        self.own.add(b"%s:%d" % (self.client.socket.getsockname()[0].encode(), self.client.socket.getsockname()[1]))
         return self.client.call(*argv)
+
+    def is_own(self, value: Any) -> bool:
+        monitored = MONITORED.fullmatch(value) if type(value) is Status else None
+        return monitored is not None and monitored[2] in self.own
 
     def barrier(self) -> None:
         """DBSIZE goes to all shards, after what came before it, and its answer leaves after the answers to that."""

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.command_families import FAMILIES, ONE_SHARD
+from tests.command_families import FAMILIES
 from tests.differential import CHUNK_MAX, CLIENTS, Chunk, Pair
 from tests.random_commands import Argv, Usage, usages
 from tests.reference import Reference
@@ -67,9 +67,7 @@ def differs(pair: Pair) -> Callable[[list[Chunk]], str]:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_shardis_answers_as_the_reference(pair: Pair, family: str, request: pytest.FixtureRequest) -> None:
-    if family in ONE_SHARD and request.node.callspec.params["pair"] > 1:
-        pytest.skip("its keys may be on other shards than the one that a call names")
+def test_shardis_answers_as_the_reference(pair: Pair, family: str) -> None:
     lines = usages(family)
     known = pair.known(lines)
     if 2 * len(known) < len(lines):

@@ -50,3 +50,20 @@ def test_a_long_queue_is_left_from_its_front() -> None:
     assert [holds.enter(ticket) for ticket in tickets].count(True) == 1
     for ticket, following in zip(tickets, tickets[1:], strict=False):
         assert holds.leave(ticket) == [following]
+
+
+def test_who_is_in_the_way_of_what_belongs_to_a_turn() -> None:
+    """Those that came after it are not; others that have their turn are, and all that wait for those."""
+    holds = Holds()
+    mine, other, behind = Ticket([b"a"]), Ticket([b"b"]), Ticket([b"a", b"c"])
+    for ticket in (mine, other, behind):
+        holds.enter(ticket)
+    assert not holds.blocks_beside(mine, [b"a", b"d"])
+    assert holds.blocks_beside(mine, [b"a", b"b"]) and holds.blocks_beside(mine, [b"c"])
+    assert holds.blocks_beside(mine, None)
+    whole = Ticket(None)
+    holds.enter(whole)
+    assert not holds.blocks_beside(mine, [b"a", b"d"])
+    for ticket in (mine, other, behind):
+        holds.leave(ticket)
+    assert whole.granted and not holds.blocks_beside(whole, [b"a"]) and not holds.blocks_beside(whole, None)

@@ -35,7 +35,9 @@ LAYERS = (
     {"shard.execute"},
     {"shard.late", "shard.waiters"},
     {"shard.control"},
+    {"shard.states"},
     {"shard.loan"},
+    {"shard.transaction"},
     {"shard.link"},
     {"shard.server", "shard.__main__"},
 )
@@ -83,9 +85,15 @@ NO_TEST_FILE: dict[str, str] = {
     "common/errors.py": "tests/sessions/strings_wrong_type.session",
     "common/flags.py": "tests/test_command_replies.py",
     "common/key_specs.py": "tests/test_usage.py",
+    "router/scope.py": "tests/test_execution.py",
     "router/server.py": "tests/test_session.py",
+    "router/stages.py": "tests/test_execution.py",
+    "router/watching.py": "tests/test_execution.py",
+    "shard/clearing.py": "tests/test_keyspace.py",
     "shard/garbage.py": "tests/test_keyspace.py",
+    "shard/listeners.py": "tests/test_watches.py",
     "shard/server.py": "tests/test_crash.py",
+    "shard/value.py": "tests/test_keyspace.py",
     "shard/walk.py": "tests/test_keyspace.py",
 }
 """Modules without a test file of their own: the file that covers them, which must exist."""

@@ -26,7 +26,9 @@ def test_who_waits_and_who_does_not() -> None:
     behind = shard.send(VALUES, [[b"SET", b"c", b"5"]])
     assert size not in shard.replies and behind not in shard.replies
     assert shard.replies[shard.message("reset_stats")] == [None]
-    shard.message("release", 1, [[0, b"a", None, -1], [0, b"missing", b"new", NOW_MS + 1000]])
+    shard.message(
+        "release", 1, [[0, b"a", None, -1, True, True, []], [0, b"missing", b"new", NOW_MS + 1000, True, True, []]]
+    )
     assert shard.replies[mixed] == b"+OK\r\n$1\r\n2\r\n*2\r\n$1\r\n3\r\n$1\r\n2\r\n+OK\r\n"
     assert shard.replies[size] == [3] and shard.replies[behind] == [OK]
     assert shard.bare.logged[1:] == [
@@ -97,7 +99,7 @@ def test_no_late_write_is_ok_if_the_log_was_not_written() -> None:
     shard.hold(1, [b"a"])
     first = shard.send(0, [[b"SET", b"b", b"1"], [b"SET", b"a", b"2"], [b"GET", b"b"]], refused=fault)
     second = shard.send(JOINED, [[b"SET", b"a", b"3"], [b"GET", b"a"]])
-    shard.send(CONTROL | VALUES, [["release", 1, [[0, b"a", b"0", -1]]]], refused=fault)
+    shard.send(CONTROL | VALUES, [["release", 1, [[0, b"a", b"0", -1, True, True, []]]]], refused=fault)
     assert shard.replies[first] == [b"-MISCONF no space\r\n", b"-MISCONF no space\r\n", b"$1\r\n1\r\n"]
     assert shard.replies[second] == b"-MISCONF no space\r\n$1\r\n3\r\n"
     assert [str(error) for error in shard.replies[shard.number - 1][0]] == ["MISCONF no space"]
@@ -145,10 +147,12 @@ def test_all_is_as_if_nobody_had_waited(seed: int) -> None:
         chance = random.random()
         if chance < 0.15 and len(held) < 4:
             keys = random.sample(KEYS, random.randrange(1, 4))
-            shard.send(CONTROL | VALUES, [["hold", step, keys, [0], True, True]], now_ms)
-            changes = [[0, key, random.choice([None, b"lent"]), -1] for key in keys if random.random() < 0.5]
+            shard.send(CONTROL | VALUES, [["hold", step, keys, [0], "values", True]], now_ms)
+            changes = [
+                [0, key, random.choice([None, b"lent"]), -1, True, True, []] for key in keys if random.random() < 0.5
+            ]
             held.append((step, changes))
-            model.send(CONTROL | VALUES, [["hold", 0, keys, [0], True, True], ["release", 0, changes]], now_ms)
+            model.send(CONTROL | VALUES, [["hold", 0, keys, [0], "values", True], ["release", 0, changes]], now_ms)
         elif chance < 0.3 and held:
             # Only what has its turn can change anything.
             ready = [(id_, changes) for id_, changes in held if shard.room.named[None, id_].granted]

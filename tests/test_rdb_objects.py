@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from shard.digest import NOTHING, TYPES, digest_of_value
-from shard.keyspace import type_name
 from shard.rdb.dump import dumped, restored
 from shard.rdb.encoding import BadObject, Reader
 from shard.rdb.objects import read_object
+from shard.value import type_name
 from tests.bare_shard import BareShard, ShardConnection
 from tests.rdb_payloads import SOUND, UNSOUND, cases, mutated, sealed
 from tests.resp_client import Client, Error, Status

@@ -1,11 +1,18 @@
-"""Blocked clients of a whole server: their order, their clocks, their ends."""
+"""Blocked clients of a whole server: their order, their clocks, their ends.
+
+BLOCKING_ELEMENTS in the environment says how many elements go through the queues of the stress test.
+"""
 
 import os
 import select
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable
+from random import Random
+
+import pytest
 
 from common.slot import shard_of_slot, slot_of
 from tests.bench.processes import roles
@@ -15,6 +22,7 @@ from tests.servers import Shardis
 Start = Callable[[Shardis], Shardis]
 
 CLIENTS = 1000
+ELEMENTS = int(os.environ.get("BLOCKING_ELEMENTS", "1000"))
 LATE_S = 0.5
 """How much later than its deadline a call may be answered on a machine that does much else."""
 
@@ -142,12 +150,92 @@ def test_others_are_not_kept_waiting(client: Client, shardis: Shardis) -> None:
         assert [reply.value for reply in waiting.read_many(2)] == [[b"queue", b"x"], b"1"]
 
 
-def test_keys_on_several_shards(client: Client) -> None:
-    error = client.call("BLPOP", "a", "b", "c", "d", 0)
-    assert error == Error(b"ERR BLPOP cannot yet wait for keys on several shards")
-    assert client.call("BLPOP", "a", "b", "c", 0.1) == error
-    client.call("RPUSH", "c", "x")
-    assert client.call("BLPOP", "a", "b", "c", "d", 0) == [b"c", b"x"]
+def keys_of_all_shards(shards: int, name: str = "queue") -> list[bytes]:
+    """A key of each shard."""
+    keys = [b"%b%d" % (name.encode(), number) for number in range(100)]
+    return [next(key for key in keys if shard_of_slot(slot_of(key), shards) == shard) for shard in range(shards)]
+
+
+def test_over_shards_it_is_counted_once_and_its_deadline_is_kept(client: Client, shardis: Shardis) -> None:
+    keys = keys_of_all_shards(3)
+    client.call("CONFIG", "RESETSTAT")
+    with shardis.connect() as waiting:
+        waiting.send(b"BLPOP", *keys, b"100")
+        wait_for_blocked(client, 1)
+        assert b"total_blocking_keys:3\r\n" in client.call("INFO", "clients")
+        client.call("RPUSH", keys[2], "x")
+        assert waiting.read().value == [keys[2], b"x"]
+        for timeout_s in (0.001, 0.05, 0.3):
+            started = time.monotonic()
+            assert waiting.call("BLPOP", *keys, timeout_s) is NULL_ARRAY
+            assert timeout_s <= time.monotonic() - started < timeout_s + LATE_S
+    assert b"cmdstat_blpop:calls=4," in client.call("INFO", "commandstats")
+    assert b"total_blocking_keys:0\r\n" in client.call("INFO", "clients") and blocked_clients(client) == 0
+
+
+def test_over_shards_many_are_served_in_their_order(client: Client, shardis: Shardis) -> None:
+    keys = keys_of_all_shards(3)
+    clients = []
+    for number in range(100):
+        waiting = shardis.connect()
+        waiting.send(b"BLPOP", *(keys if number % 3 else keys[:1]), b"0")
+        wait_for_blocked(client, number + 1)
+        clients.append(waiting)
+    client.call("RPUSH", keys[0], *range(100))
+    assert [waiting.read().value for waiting in clients] == [[keys[0], b"%d" % number] for number in range(100)]
+    assert client.call("EXISTS", *keys) == 0 and blocked_clients(client) == 0
+    for waiting in clients:
+        waiting.close()
+
+
+@pytest.mark.parametrize("leaving", [False, True])
+def test_over_shards_nothing_is_lost_or_doubled(client: Client, shardis: Shardis, leaving: bool) -> None:
+    """Producers, movers and consumers on keys of all shards; if some are `leaving`, each may take one element along."""
+    keys = keys_of_all_shards(3) + keys_of_all_shards(3, "other")
+    taken: list[bytes] = []
+    left = [0]
+    done = threading.Event()
+
+    def produce(seed: int) -> None:
+        random = Random(seed)
+        with shardis.connect() as producer:
+            for number in range(ELEMENTS // 4):
+                producer.call("RPUSH", random.choice(keys), b"%d:%d" % (seed, number))
+
+    def work(seed: int) -> None:
+        random = Random(seed)
+        worker = shardis.connect()
+        while not done.is_set():
+            chosen = random.sample(keys, 3)
+            if random.random() < 0.3:
+                worker.call("BLMOVE", *chosen[:2], "LEFT", "RIGHT", 0.1)
+            elif leaving and random.random() < 0.05:
+                worker.send(b"BLPOP", *chosen, b"1")
+                worker.close()
+                left[0] += 1
+                worker = shardis.connect()
+            else:
+                reply = worker.call(random.choice(["BLPOP", "BRPOP"]), *chosen, 0.1)
+                taken.extend(reply[1:] if reply is not NULL_ARRAY else [])
+        worker.close()
+
+    producers = [threading.Thread(target=produce, args=(seed,)) for seed in range(4)]
+    workers = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
+    for thread in producers + workers:
+        thread.start()
+    for thread in producers:
+        thread.join(100)
+    deadline = time.monotonic() + 100
+    while client.call("EXISTS", *keys) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    done.set()
+    for thread in workers:
+        thread.join(100)
+    found = taken + [element for key in keys for element in client.call("LRANGE", key, 0, -1)]
+    pushed = {b"%d:%d" % (seed, number) for seed in range(4) for number in range(ELEMENTS // 4)}
+    assert len(found) == len(set(found)) and set(found) <= pushed
+    assert len(pushed) - len(found) <= left[0]
+    wait_for_blocked(client, 0)
 
 
 def test_waiting_is_not_slow(client: Client, shardis: Shardis) -> None:
@@ -188,11 +276,30 @@ def test_a_shard_that_dies(start: Start) -> None:
         assert left.read().value == [here, b"y"] and far.read().value == [there, b"z"]
 
 
-def test_a_stop_waits_for_nobody_that_is_blocked(start: Start) -> None:
-    server = start(Shardis(shards=1))
-    with server.connect() as client, server.connect() as waiting:
-        waiting.send(b"BLPOP", b"queue", b"0")
+def test_a_shard_that_dies_under_a_call_on_several(start: Start) -> None:
+    server = start(Shardis(shards=3))
+    keys = keys_of_all_shards(3)
+    with server.connect() as client, server.connect() as waiting, server.connect() as far:
+        waiting.send(b"BLPOP", *keys, b"0")
+        far.send(b"BLPOP", keys[0], keys[2], b"0")
+        wait_for_blocked(client, 2)
+        os.kill(roles(server)["shard 1"], signal.SIGKILL)
+        assert waiting.read().value == Error(b"SHARDDOWN shard 1 went down, the outcome of this command is unknown")
+        client.call("RPUSH", keys[0], "x")
+        assert far.read().value == [keys[0], b"x"]
+        server.wait_ready()
+        waiting.send(b"BLPOP", *keys, b"0")
         wait_for_blocked(client, 1)
+        client.call("RPUSH", keys[1], "y")
+        assert waiting.read().value == [keys[1], b"y"]
+
+
+def test_a_stop_waits_for_nobody_that_is_blocked(start: Start) -> None:
+    server = start(Shardis(shards=2))
+    with server.connect() as client, server.connect() as waiting, server.connect() as over_shards:
+        waiting.send(b"BLPOP", b"queue", b"0")
+        over_shards.send(b"BLPOP", *keys_of_all_shards(2), b"0")
+        wait_for_blocked(client, 2)
         started = time.monotonic()
         server.stop()
         assert time.monotonic() - started < 5

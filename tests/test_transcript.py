@@ -196,6 +196,9 @@ class Echo:
     def end(self) -> str:
         return "one thing is wrong" if self.replies else ""
 
+    def is_own(self, value: Any) -> bool:
+        return value == b"unasked"
+
     def barrier(self) -> None: ...
 
     def close(self) -> None: ...
@@ -282,6 +285,54 @@ def test_what_comes_unasked_is_a_failure() -> None:
     run = Run(transcript.parse("B> SLEEP\n(no reply)\n"), target)
     run.clients["C"] = client
     assert "(integer) 5" in str(run.run()[0])
+
+
+MESSAGES = """\
+> SLEEP
+(no reply)
+<
+"first"
+(in any order)
+"b"
+"a"
+"""
+
+
+@pytest.mark.parametrize(
+    ("came", "right"),
+    [
+        ([b"first", b"a", b"b"], True),
+        ([b"first", b"b", b"a"], True),
+        ([b"a", b"first", b"b"], False),
+        ([b"first", b"a", b"a"], False),
+        ([b"first", b"unasked", b"b", b"unasked", b"a"], True),
+    ],
+)
+def test_replies_in_any_order(came: list[bytes], right: bool) -> None:
+    target = Echo()
+    run = Run(transcript.parse(MESSAGES), target)
+    run.clients[""] = client = Echo()
+    client.maybe_read = lambda: None  # type: ignore[method-assign]
+    client.replies = [Reply(b"", word) for word in came]
+    assert (run.run() == []) is right
+
+
+def test_a_recording_of_others_is_in_the_order_in_which_they_came() -> None:
+    parsed = transcript.parse(MESSAGES.removeprefix("> SLEEP\n(no reply)\n"))
+    run = Run(parsed, Echo())
+    run.clients[""] = client = Echo()
+    client.replies = [Reply(b"", word) for word in (b"first", b"a", b"c")]
+    assert rewritten(parsed, run.run(patient=True)) == '<\n"first"\n"a"\n"c"\n'
+
+
+def test_what_a_monitor_is_told() -> None:
+    line = Status(rb'1795376581.767123 [3 127.0.0.1:40970] "SET" "k" "a \"b\""')
+    (pattern,) = patterns([printed(line)])
+    assert printed(line) == r'(monitor 3) "SET" "k" "a \"b\""'
+    assert pattern.matches(line, {})
+    assert pattern.matches(Status(rb'1.000000 [3 unix:/tmp/x] "SET" "k" "a \"b\""'), {})
+    assert not pattern.matches(Status(rb'1.000000 [0 127.0.0.1:1] "SET" "k" "a \"b\""'), {})
+    assert not pattern.matches(Status(b"OK"), {})
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def test_what_a_release_puts_there_is_served() -> None:
     shard = HeldShard()
     waiting = shard.send(JOINED, [[b"BLPOP", b"a", b"0"]])
     shard.hold(1, [b"a"])
-    shard.message("release", 1, [[0, b"a", lent_list(), -1]])
+    shard.message("release", 1, [[0, b"a", lent_list(), -1, True, True, []]])
     assert shard.replies[waiting] == popped(b"a", b"x")
 
 
@@ -144,20 +144,26 @@ def test_a_call_ends_while_it_waits_for_a_hold() -> None:
 
 def test_a_call_over_lent_keys_does_not_wait() -> None:
     shard = HeldShard()
-    shard.hold(1, [b"a"], export=False)
-    number = shard.message("borrow", 1, 0, [[b"BLPOP", b"a", b"z", b"0"]], [[0, b"z"]], [])
-    assert shard.replies[number] == [[[b"-ERR BLPOP cannot yet wait for keys on several shards\r\n"], []]]
+    shard.hold(1, [b"a"])
+    call = [b"BLPOP", b"a", b"z", b"0"]
+    number = shard.message("borrow", 1, 0, call, [[0, b"a"]], [[0, b"z", None, -1]], True)
+    assert shard.replies[number] == [[b"*-1\r\n", [], None]]
+    assert shard.executor.command_stats()["blpop"].calls == 1
     assert not any(db.waiting for db in shard.store.dbs) and not shard.room.holds.line
 
 
 def test_what_a_call_over_lent_keys_makes_is_served() -> None:
     shard = HeldShard()
     waiting = shard.send(JOINED, [[b"BLPOP", b"a", b"0"]])
-    shard.hold(1, [b"a"], export=False)
-    number = shard.message("borrow", 1, 0, [[b"RENAME", b"z", b"a"]], [[0, b"z"]], [[0, b"z", lent_list(), -1]])
-    assert shard.replies[number][0][0] == [b"+OK\r\n"]
+    shard.hold(1, [b"a"])
+    pushes = shard.send(JOINED, [[b"RPUSH", b"a", b"later"]])
+    lent = [[0, b"z", lent_list(), -1]]
+    number = shard.message("borrow", 1, 0, [b"RENAME", b"z", b"a"], [[0, b"a"]], lent, True)
+    assert shard.replies[number][0][0] == b"+OK\r\n"
     assert shard.replies[waiting] == popped(b"a", b"x")
-    assert [argv for _, argv in shard.bare.logged] == [[b"DEL", b"a"], [b"RPUSH", b"a", b"x", b"y"], [b"LPOP", b"a"]]
+    assert shard.replies[pushes] == b":2\r\n"
+    made = [[b"DEL", b"a"], [b"RPUSH", b"a", b"x", b"y"]]
+    assert [argv for _, argv in shard.bare.logged] == [*made, [b"LPOP", b"a"], [b"RPUSH", b"a", b"later"]]
 
 
 # --- At random -------------------------------------------------------------------------------------------------------
@@ -259,7 +265,9 @@ def test_with_holds_nothing_is_lost_and_nobody_forgotten(seed: int) -> None:
     for step in range(400):
         chance = random.random()
         if chance < 0.15 and len(held) < 3:
-            shard.send(CONTROL | VALUES, [["hold", step, random.sample(KEYS, random.randrange(1, 3)), [0], True, True]])
+            shard.send(
+                CONTROL | VALUES, [["hold", step, random.sample(KEYS, random.randrange(1, 3)), [0], "nothing", True]]
+            )
             held.append(step)
         elif chance < 0.3 and held:
             shard.message("release", held.pop(random.randrange(len(held))), [])

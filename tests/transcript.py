@@ -22,7 +22,8 @@ A file, from top to bottom:
     OK                              the reply, as redis-cli prints it; tests/expectation.py has the matchers
     B> BLPOP k 0                    another client: any upper-case name. (no reply) is expected of what blocks
     (no reply)
-    B<                              what has come for B meanwhile: a late reply, a message
+    B<                              what has come for B meanwhile: a late reply, messages one after the other
+    (in any order)                  before the replies of which any may come first
     ~ 100ms                         the clock moves (on a server: wait); a reply that is written is waited for anyway
     >> "*1\r\n$4\r\nPING\r\n"       raw bytes
     B> (disconnect)                 B goes away; its next command is on a new connection
@@ -33,19 +34,30 @@ Each file starts from FLUSHALL and fresh connections; configuration that it chan
 import argparse
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.command_line import split_command
-from tests.expectation import BadExpectation, Captures, Closed, NoReply, Pattern, patterns, printed
+from tests.expectation import (
+    Aggregate,
+    BadExpectation,
+    Captures,
+    Closed,
+    NoReply,
+    Order,
+    Pattern,
+    patterns,
+    printed,
+)
 from tests.targets import REPLY_TIMEOUT_S, Connection, Target, open_target
 
 SESSIONS = Path(__file__).parent / "sessions"
 
 PROMPT = re.compile(r"(?P<client>[A-Z]*)(?P<act>>>|>|<)(?: (?P<text>.*))?$")
+ANY_ORDER = "(in any order)"
 CLOCK = re.compile(r"~ (\d+(?:\.\d+)?)(ms|s)$")
 
 
@@ -69,6 +81,8 @@ class Step:
     """`>` a command, `>>` raw bytes, `<` what has come, `~` the clock moves."""
     text: str
     expected: list[str] = field(default_factory=list)
+    in_order: int | None = None
+    """So many lines of what is expected come first; behind them are replies in any order."""
     last_line: int = 0
     """That of the expected text, or of the step itself where there is none."""
 
@@ -85,7 +99,7 @@ class Transcript:
 
     def runs_on(self, target: str) -> bool:
         """If it is meant for the target of that name."""
-        if self.single_shard and target not in ("reference", "shard", "shardis-1"):
+        if self.single_shard and target not in ("reference", "shard", "shardis-1", "shardis-1-no-tags"):
             return False
         if self.needs_tags and target.endswith("-no-tags"):
             return False
@@ -130,8 +144,11 @@ def parse(text: str, path: Path = Path("-")) -> Transcript:
         elif step is None:
             raise BadTranscript(f"{path}:{number}: a reply before the first command: {line}")
         else:
-            step.expected.append(line)
             step.last_line = number
+            if line == ANY_ORDER:
+                step.in_order = len(step.expected)
+            else:
+                step.expected.append(line)
     _check_steps(found)
     return found
 
@@ -234,7 +251,7 @@ class Run:
         except ValueError as error:
             self.failures.append(Failure(self.transcript.path, step, [], f"not run: {error}"))
             return True
-        if got is not None and not self._as_expected(expected, got):
+        if got is not None and not self._as_expected(expected, got, len(patterns(step.expected[: step.in_order]))):
             self.failures.append(Failure(self.transcript.path, step, got))
         return True
 
@@ -264,22 +281,36 @@ class Run:
         try:
             if expected and not isinstance(expected[0], NoReply) and not patient:
                 for _ in expected:
-                    got.append(client.read(REPLY_TIMEOUT_S).value)
+                    got.append(self._read(client, REPLY_TIMEOUT_S))
                 return got
             if expected and not isinstance(expected[0], NoReply):
                 with suppress(TimeoutError):
-                    got.append(client.read(PATIENCE_S).value)
+                    got.append(self._read(client, PATIENCE_S))
             self.target.barrier()
-            while reply := client.maybe_read():
-                got.append(reply.value)
+            got.extend(self._what_is_there(client))
         except ConnectionError:
             got.append(Closed())
         return got or [NoReply()]
 
-    def _as_expected(self, expected: list[Pattern], got: list[Any]) -> bool:
+    def _read(self, client: Connection, timeout_s: float) -> Any:
+        """The next reply.  Raises TimeoutError and ConnectionError."""
+        while self.target.is_own(value := client.read(timeout_s).value):
+            pass
+        return value
+
+    def _what_is_there(self, client: Connection) -> Iterator[Any]:
+        """The replies that have come.  Raises ConnectionError."""
+        while reply := client.maybe_read():
+            if not self.target.is_own(reply.value):
+                yield reply.value
+
+    def _as_expected(self, expected: list[Pattern], got: list[Any], in_order: int) -> bool:
+        """The first `in_order` come as they are written, the others in any order."""
         if len(expected) != len(got):
             return False
-        for pattern, value in zip(expected, got, strict=True):
+        if not Aggregate(list, expected[in_order:], Order.ANY).matches(got[in_order:], self.captures):
+            return False
+        for pattern, value in zip(expected[:in_order], got[:in_order], strict=True):
             if isinstance(pattern, NoReply | Closed) or isinstance(value, NoReply | Closed):
                 if type(pattern) is not type(value):
                     return False
@@ -291,9 +322,9 @@ class Run:
         self.target.barrier()
         for name, client in self.clients.items():
             with suppress(ConnectionError):
-                if reply := client.maybe_read():
+                if left := list(self._what_is_there(client)):
                     step = Step(len(self.transcript.lines) + 1, name, "<", "", ["(no reply)"])
-                    self.failures.append(Failure(self.transcript.path, step, [reply.value], "at the end"))
+                    self.failures.append(Failure(self.transcript.path, step, left, "at the end"))
 
     def _remember_config(self, argv: list[bytes]) -> None:
         if len(argv) > 2 and [word.upper() for word in argv[:2]] == [b"CONFIG", b"SET"]:
@@ -349,7 +380,7 @@ def rewritten(transcript: Transcript, failures: list[Failure]) -> str:
     for failure in failures:
         step = failure.step
         for number in range(step.line, step.last_line):
-            if lines[number] in step.expected:
+            if lines[number] in (*step.expected, ANY_ORDER):
                 lines[number] = None
         lines[step.line - 1] = f"{transcript.lines[step.line - 1]}\n{as_written(failure.got)}"
     return "".join(f"{line}\n" for line in lines if line is not None)

@@ -20,6 +20,7 @@ PIPELINE_MAX = 60
 WAIT_TIMEOUT_S = 60.0
 NOT_DONE = (b"SHARDDOWN", b"LOADING", b"MISCONF")
 UNKNOWN = b"the outcome of this command is unknown"
+IN_PART = b"other shards have done their part of this command"
 
 
 class History:
@@ -132,7 +133,7 @@ class Writer(threading.Thread):
             self.refused[word] = self.refused.get(word, 0) + 1
             if not reply.startswith(NOT_DONE):
                 self.surprises.append(f"{argv!r}: {reply!r}")
-            elif not reply.endswith(UNKNOWN) and word != b"MISCONF":
+            elif not reply.endswith((UNKNOWN, IN_PART)) and word != b"MISCONF":
                 for key, number in numbers:
                     self.histories[key].refused(number)
             return

@@ -2,6 +2,8 @@
 
     $ python -m tests.bench                                   # every row, P = 1, 16, 64
     $ python -m tests.bench --only SET GET --pipeline 16 --requests 50000 --rounds 5 --json figures.json
+    $ python -m tests.bench --shards 4 --only "MGET 10" "MSET 10" "EXEC 5" --pipeline 16
+    $ python -m tests.bench --publish --renames --holds
     $ python -m tests.bench --memory --members --idle --startup --loading
 
 Without persistence unless `--appendfsync everysec`. What is printed last is the table; the lines before it come as soon
@@ -18,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.bench import footprint, rows, starting, throughput
+from tests.bench import borrowing, fanout, footprint, rows, starting, throughput
 from tests.reference import RedisServer, Reference
 from tests.servers import Server, Shardis
 
@@ -32,19 +34,30 @@ def main(arguments: list[str]) -> int:
         persistence = {"appendonly": "yes", "appendfsync": options.appendfsync}
     found: dict[str, Any] = {"machine": platform.platform(), "python": sys.version.split()[0], "shards": options.shards}
     parts = [options.memory, options.members, options.idle, options.startup, options.loading]
+    parts += [options.publish, options.renames, options.holds]
     if options.startup:
         found["startup"] = starting.startup(kinds(options, STARTUP_SHARDS), print)
     if options.loading:
         found["loading"] = starting.loading(kinds(options, options.shards), print)
     if options.members:
         found["members"] = footprint.members(kinds(options, options.shards), print)
-    if options.memory or options.idle or not any(parts):
+    with_servers = [options.memory, options.idle, options.publish, options.renames, options.holds]
+    if any(with_servers) or not any(parts):
         with ExitStack() as stack:
             servers = [stack.enter_context(make(**persistence)) for make in kinds(options, options.shards)]
             if options.idle:
                 found["idle"] = footprint.idle(servers, print)
             if options.memory:
                 found["memory"] = footprint.memory(servers, print)
+            if options.publish:
+                found["publish"] = fanout.publish(servers, print, rounds=options.rounds)
+            if options.renames:
+                found["renames"] = borrowing.renames(servers, print)
+            if options.holds:
+                shardis = [server for server in servers if isinstance(server, Shardis) and server.shards > 1]
+                found["holds"] = [
+                    row for each in shardis for row in borrowing.holds(each, print, rounds=options.rounds)
+                ]
             if not any(parts):
                 found["rates"] = rates(servers, options)
     if options.json:
@@ -87,6 +100,9 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--idle", action="store_true", help="CPU time over ten idle seconds")
     parser.add_argument("--startup", action="store_true", help=f"to the first answered GET, {STARTUP_SHARDS} shards")
     parser.add_argument("--loading", action="store_true", help="commands per second from a log")
+    parser.add_argument("--publish", action="store_true", help="messages per second to 100 subscribers")
+    parser.add_argument("--renames", action="store_true", help="how long a RENAME takes, over one shard and over two")
+    parser.add_argument("--holds", action="store_true", help="what GET and SET lose by a hold on keys of others")
     return parser.parse_args(arguments)
 
 

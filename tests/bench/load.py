@@ -20,7 +20,7 @@ RUN_TIMEOUT_S = 300
 
 
 class LoadFailed(Exception):
-    """redis-benchmark did not end well. The text is what it said."""
+    """The load did not come through. The text says why: what redis-benchmark said, or where it stuck."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Figures:
     """Of one run."""
 
     rate: float
-    """Commands per second."""
+    """Commands per second; transactions, where the row is one."""
     p50_ms: float
     p99_ms: float
     cpu_us: dict[str, CpuTime]

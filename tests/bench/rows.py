@@ -27,6 +27,9 @@ class Row:
     keyspace: int = KEYSPACE
     data: Callable[[], Commands] | None = None
     """The commands that make what the row needs."""
+    transaction: tuple[tuple[str, ...], ...] = ()
+    """Commands between MULTI and EXEC, counted as one: all their random numbers are the same, and all that they answer
+    is equally long each time. Then tests/bench/volleys.py makes the load, not redis-benchmark."""
 
 
 VALUE = "xxx"
@@ -61,6 +64,9 @@ def sorted_set() -> Commands:
 
 
 ELEMENT = "element:__rand_int__"
+ONE, TWO = "{key:__rand_int__}:1", "{key:__rand_int__}:2"
+"""Two keys on one shard."""
+FIVE = (("SET", ONE, VALUE), ("SET", TWO, VALUE), ("GET", ONE), ("EXISTS", ONE, TWO), ("GET", TWO))
 
 ROWS = (
     Row("SET", ("SET", KEY, VALUE)),
@@ -77,6 +83,7 @@ ROWS = (
     Row("ZADD", ("ZADD", "zset", "__rand_int__", ELEMENT), keyspace=MEMBERS, data=sorted_set),
     Row("ZRANGE 10", ("ZRANGE", "zset", "50000", "50009"), data=sorted_set),
     Row("ZRANK", ("ZRANK", "zset", ELEMENT), keyspace=MEMBERS, data=sorted_set),
+    Row("EXEC 5", ("EXEC",), transaction=FIVE),
     Row("XADD", ("XADD", "stream:__rand_int__", "*", "field", VALUE), keyspace=FEW),
 )
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.bench import load
+from tests.bench import load, volleys
 from tests.bench.load import Figures
 from tests.bench.processes import CpuTime
 from tests.bench.rows import Row
@@ -51,10 +51,11 @@ def measure(
         for pipeline in pipelines:
             prepare(servers, row)
             count = requests * REQUESTS_FACTOR.get(pipeline, 4)
+            run = volleys.run_row if row.transaction else load.run
             figures: dict[str, list[Figures]] = {server.kind: [] for server in servers}
             for round_ in range(rounds):
                 for server in servers if round_ % 2 == 0 else reversed(servers):
-                    figures[server.kind].append(load.run(server, row, pipeline=pipeline, requests=count))
+                    figures[server.kind].append(run(server, row, pipeline=pipeline, requests=count))
             results = [_result(row, pipeline, server.kind, figures) for server in servers]
             found += results
             for result in results:

@@ -1,0 +1,1 @@
+"""Histories: many clients at once, everything they saw written down, and checked.  See `__main__`."""

@@ -1,0 +1,67 @@
+"""What is queued after MULTI, and how little is sent for it."""
+
+from router.session import Replies
+from tests.bare_router import BareRouter, on_a_loop
+
+QUEUED = b"+QUEUED\r\n"
+
+
+def test_what_is_queued_is_not_sent() -> None:
+    async def scene() -> None:
+        bare = BareRouter(3)
+        await bare.settle()
+        client = bare.connect()
+        calls = [[b"MULTI"], [b"SET", b"a", b"1"], [b"get", b"b"], [b"MGET", b"a", b"b"], [b"PING"]]
+        client.send(*calls)
+        assert client.take() == b"+OK\r\n" + 4 * QUEUED
+        await bare.sent()
+        assert not any(shard.frames for shard in bare.shards)
+        transaction = client.session.transaction
+        assert transaction is not None and transaction.queued == calls[1:]
+        assert {place: command.name for place, command in transaction.unusual.items()} == {2: "mget", 3: "ping"}
+
+    on_a_loop(scene)
+
+
+def test_exec_is_one_message_to_each_shard() -> None:
+    async def scene() -> None:
+        bare = BareRouter(3)
+        await bare.settle()
+        client = bare.connect()
+        keys = [bare.key_of(0), bare.key_of(1), bare.key_of(0, 1)]
+        client.send([b"GET", keys[0]], [b"MULTI"], *([b"SET", key, b"1"] for key in keys), [b"EXEC"], [b"GET", keys[1]])
+        await bare.sent()
+        frames = [[run for frame in shard.frames for run in frame[2::2]] for shard in bare.shards]
+        assert frames[0][0] == [[b"GET", keys[0]]] and frames[1][1] == [[b"GET", keys[1]]] and not frames[2]
+        first = [[b"SET", keys[0], b"1"], [b"SET", keys[2], b"1"]]
+        assert frames[0][1] == [["transact", None, None, [[0, first]]]]
+        assert frames[1][0] == [["transact", None, None, [[0, [[b"SET", keys[1], b"1"]]]]]]
+
+    on_a_loop(scene)
+
+
+def test_no_more_than_what_is_wanted_is_answered() -> None:
+    async def scene() -> None:
+        bare = BareRouter(1)
+        client = bare.connect()
+        client.send([b"CLIENT", b"REPLY", b"OFF"], [b"MULTI"], [b"SET", b"a", b"1"], [b"PING"])
+        assert client.take() == b"" and client.session.replies is Replies.OFF
+        assert client.session.transaction is not None and len(client.session.transaction.queued) == 2
+
+    on_a_loop(scene)
+
+
+def test_what_comes_behind_a_broken_one_is_not_lost() -> None:
+    async def scene() -> None:
+        bare = BareRouter(2)
+        client = bare.connect()
+        client.send([b"MULTI"], [b"NONSENSE"], [b"SET", b"a", b"1"], [b"EXEC"], [b"PING"])
+        await bare.settle()
+        assert client.take().splitlines()[2:] == [
+            b"+QUEUED",
+            b"-EXECABORT Transaction discarded because of previous errors.",
+            b"+PONG",
+        ]
+        assert client.session.transaction is None and client.session.plain
+
+    on_a_loop(scene)
