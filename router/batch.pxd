@@ -20,10 +20,13 @@ cdef class Message(Run):
 
 
 cdef class Join:
+    cdef public list argv
     cdef public object shards
+    cdef public object parts
     cdef public object merge
     cdef public int protocol
     cdef public object command
+    cdef public object slow
 
 
 cdef class Later:
@@ -36,9 +39,12 @@ cdef class Muted:
 
 
 cdef class Route:
+    cdef public object command
     cdef public Py_ssize_t shortest
     cdef public Py_ssize_t longest
     cdef public str name
+    cdef public Py_ssize_t start
+    cdef public Py_ssize_t step
 
 
 cdef class Batch:
@@ -58,6 +64,11 @@ cdef class Batch:
     cpdef Py_ssize_t forward(self, list commands, Py_ssize_t place, dict routes, Owners owners) except -1
 
     cpdef Run run(self, int shard, long long header)
+    cpdef split(self, list argv, command)
+    cpdef add(self, int shard, list argv)
+
+    @cython.locals(header=cython.longlong, open_=list, run=Run, shard=int, place=Py_ssize_t)
+    cpdef add_join(self, list argv, shards, parts, merge, command, int control=*)
     cpdef dispatch(self, list links)
     cpdef answered(self)
     @cython.locals(parts=list)

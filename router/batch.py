@@ -15,13 +15,15 @@ from common.flags import Flag
 from common.frame import CONTROL, JOINED, VALUES
 from common.resp import encode, error_reply
 from common.slot import Owners
-from router.merge import Merge
+from router.merge import MERGES, Merge
+from router.plan import InOrder, cut
 
 if TYPE_CHECKING:
     from common.command import Command
     from router.link import Link
     from router.server import Router
     from router.session import Session
+    from router.slowlog import Call
 
 logger = logging.getLogger("shardis")
 
@@ -67,6 +69,10 @@ class Run:
         """Where a part of it stands among those of the same run, if it was made of several."""
         return 0
 
+    def join_of(self, request: list[Any]) -> "Join | None":
+        """The step of which the request is a part; None if it is no part of any. O(steps of the batch)."""
+        return join_in(self.batch.steps, request)
+
     def request_of(self, place: int) -> list[Any]:
         """The request that a shard means by its place in the run."""
         request: list[Any] = self.requests[place]
@@ -91,13 +97,27 @@ class Message(Run):
 class Join:
     """A step whose reply is made of the values of several shards."""
 
-    __slots__ = ("shards", "merge", "protocol", "command")
+    __slots__ = ("argv", "shards", "parts", "merge", "protocol", "command", "slow")
 
-    def __init__(self, shards: Sequence[int], merge: Merge, protocol: int, command: "Command") -> None:
+    def __init__(
+        self,
+        argv: list[bytes],
+        shards: Sequence[int],
+        parts: Sequence[list[Any]],
+        merge: Merge,
+        protocol: int,
+        command: "Command",
+    ) -> None:
+        self.argv = argv
+        """The call as it came."""
         self.shards = shards
+        self.parts = parts
+        """What each of them gets."""
         self.merge = merge
         self.protocol = protocol
         self.command = command
+        self.slow: Call | None = None
+        """What is known of how long it took, if a part of it took long."""
 
     def reply(self, answers: dict[int, Iterator[Any]], router: "Router") -> bytes:
         """The finished reply. Counts the call, once."""
@@ -167,19 +187,31 @@ Step = int | bytes | Join | Later | Muted
 """The shard whose next reply it is, finished replies, or how one comes about."""
 
 
+def join_in(steps: "list[Step]", request: list[Any]) -> Join | None:
+    """The one among these steps of which the request is a part."""
+    for step in steps:
+        step = step.step if isinstance(step, Muted) else step
+        if isinstance(step, Join) and any(part is request for part in step.parts):
+            return step
+    return None
+
+
 NOTHING: list[Any] = []
 """What a batch that is done has; never written to."""
 
 
 class Route:
-    """What `Batch.forward` has to know of a command with the one key argv[1]: how many words a call has, its name."""
+    """What `Batch.forward` has to know of a command with the one key argv[1], or of one that is cut."""
 
-    __slots__ = ("shortest", "longest", "name")
+    __slots__ = ("command", "shortest", "longest", "name", "start", "step")
 
     def __init__(self, command: "Command") -> None:
+        self.command = command
         self.shortest = command.shortest
         self.longest = command.longest
         self.name = command.name
+        self.start, self.step = command.cut
+        """As of Command.cut; 0 for a command of one key."""
 
 
 class Batch:
@@ -232,6 +264,13 @@ class Batch:
             found = routes.get(argv[0])
             if found is None or words < found.shortest or words > found.longest:
                 break
+            if found.step:
+                if (words - found.start) % found.step or not self.session.router.steady:
+                    break
+                route = found
+                self.split(argv, found.command)
+                place += 1
+                continue
             route = found
             shard = owners.of(argv[1])
             run = open_[shard]
@@ -244,19 +283,34 @@ class Batch:
             self.session.last_command = route.name
         return place
 
+    def split(self, argv: list[bytes], command: "Command") -> None:
+        """Adds a call that is cut for the shards of its keys."""
+        start, step = command.cut
+        shards, parts, order = cut(argv, start, step, self.session.router.owners)
+        if len(shards) == 1:
+            self.add(shards[0], argv)
+        else:
+            self.add_join(argv, shards, parts, MERGES[command.merge] if command.merge else InOrder(order), command)
+
     def add_join(
         self,
-        parts: Sequence[tuple[int, list[Any]]],
+        argv: list[bytes],
+        shards: Sequence[int],
+        parts: Sequence[list[Any]],
         merge: Merge,
-        protocol: int,
         command: "Command",
         control: int = 0,
     ) -> None:
-        """A command in parts, one for each shard named, whose replies `merge` joins."""
+        """A call in parts, one for each shard named, whose replies `merge` joins."""
         header = self.header | VALUES | control
-        for shard, argv in parts:
-            self.run(shard, header).requests.append(argv)
-        self.add_step(Join([shard for shard, _ in parts], merge, protocol, command))
+        open_ = self.open
+        for place, shard in enumerate(shards):
+            run = open_[shard]
+            if run is None or run.header != header:
+                run = self.run(shard, header)
+            run.requests.append(parts[place])
+        self.plain = False
+        self.steps.append(Join(argv, shards, parts, merge, self.session.protocol, command))
 
     def take_pushes(self) -> bytes:
         """The messages, which are then somebody else's to send."""

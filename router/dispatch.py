@@ -12,17 +12,15 @@ from typing import TYPE_CHECKING, Any
 from common.command import Command, Flag, Plan
 from common.errors import Loading, RedisError
 from common.frame import CONTROL
-from common.resp import encode, error_reply
+from common.resp import OK, encode, error_reply
 from router.batch import Batch, Later
 from router.blocking import Blocking, BlockingOverShards
 from router.borrow import Borrow
 from router.link import LinkState
 from router.merge import MERGES, Merge
 from router.monitor import check, feed
-from router.plan import InOrder, cut
 from router.pubsub import check_allowed
 from router.reach import reaches
-from router.slowlog import Call, Part
 from router.transaction import refused
 
 if TYPE_CHECKING:
@@ -31,6 +29,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("shardis")
 
+OK_LINE = encode(OK, 2)
+"""Ready made: more calls answer that than anything else."""
 HTTP = frozenset({b"post", b"host:"})
 """Whoever sends these is a browser that was made to talk to us: nothing more of what it sends must be run."""
 
@@ -68,9 +68,8 @@ class AskShards(Deferred):
         session = batch.session
         if self.shards is None:
             check_shards(session, command)
-        part = Part(self.message, Call(argv))
         shards = range(session.router.shards) if self.shards is None else self.shards
-        batch.add_join([(shard, part) for shard in shards], self.merge, session.protocol, command, CONTROL)
+        batch.add_join(argv, shards, [self.message] * len(shards), self.merge, command, CONTROL)
 
 
 class AskEach(Deferred):
@@ -87,9 +86,8 @@ class AskEach(Deferred):
 
     def add(self, batch: Batch, command: Command, argv: list[bytes]) -> None:
         check_shards(batch.session, command, list(self.messages))
-        call = Call(argv)
-        parts = [(shard, Part(message, call)) for shard, message in self.messages.items()]
-        batch.add_join(parts, self.merge, batch.session.protocol, command, CONTROL)
+        messages = self.messages
+        batch.add_join(argv, list(messages), list(messages.values()), self.merge, command, CONTROL)
 
 
 class Forward(Deferred):
@@ -257,7 +255,7 @@ def _router(session: "Session", batch: Batch, command: Command, argv: list[bytes
     else:
         # The handler may just have changed protocol or db: the commands behind it go under the new header.
         batch.header = session.header
-        text = encode(reply, session.protocol)
+        text = OK_LINE if reply is OK else encode(reply, session.protocol)
         if isinstance(reply, RedisError):
             router.count_error(reply)
         if len(text) >= router.logs.reply_bytes_min:
@@ -294,23 +292,21 @@ def _borrow(session: "Session", batch: Batch, command: Command, argv: list[bytes
 def _split(session: "Session", batch: Batch, command: Command, argv: list[bytes]) -> None:
     router = session.router
     start, step = command.cut
-    shards, parts, order = cut(argv, start, step, router.owners)
-    if len(shards) == 1 or (len(argv) - start) % step:
+    if (len(argv) - start) % step:
         # A call that is cut short answers the same error on any shard.
-        batch.add(shards[0], argv)
+        batch.add(router.shard_of(argv[start]), argv)
         return
-    check_shards(session, command, shards)
-    call = Call(argv)
-    merge = MERGES[command.merge] if command.merge else InOrder(order)
-    asked = [(shard, Part(part, call)) for shard, part in zip(shards, parts, strict=True)]
-    batch.add_join(asked, merge, session.protocol, command)
+    if not router.steady:
+        shards = list(dict.fromkeys(map(router.shard_of, argv[start::step])))
+        if len(shards) > 1:
+            check_shards(session, command, shards)
+    batch.split(argv, command)
 
 
 def _every(session: "Session", batch: Batch, command: Command, argv: list[bytes]) -> None:
     check_shards(session, command)
-    part = Part(argv, Call(argv))
-    parts = [(shard, part) for shard in range(session.router.shards)]
-    batch.add_join(parts, MERGES[command.merge], session.protocol, command)
+    shards = range(session.router.shards)
+    batch.add_join(argv, shards, [argv] * len(shards), MERGES[command.merge], command)
 
 
 PLANS = {Plan.ROUTER: _router, Plan.ONE: _one, Plan.SPLIT: _split, Plan.EVERY: _every, Plan.BORROW: _borrow}
@@ -330,6 +326,8 @@ def keys_or_none(command: Command, argv: list[bytes]) -> list[int]:
 def check_shards(session: "Session", command: Command, shards: list[int] | None = None) -> None:
     """Refuses a command on several shards, by default all of them, before any part is sent, if one of them would not do
     its part."""
+    if session.router.steady:
+        return
     links = session.router.links
     for link in links if shards is None else [links[shard] for shard in shards]:
         if link.state is LinkState.DOWN:

@@ -16,10 +16,9 @@ from common.command import Command
 from common.errors import RedisError
 from common.frame import CONTROL, JOINED, VALUES
 from common.resp import NULL_ARRAY, encode, error_reply
-from router.batch import Batch, Later, Run
+from router.batch import Batch, Join, Later, Run, join_in
 from router.dispatch import Deferred, check_shards, run_queued
 from router.holding import Holding
-from router.link import LinkState
 from router.scope import Scope
 from router.stages import Stages
 from router.transaction import EXEC, Transaction, refused
@@ -59,10 +58,13 @@ class Unit(Batch):
 
     def parts(self) -> dict[int, list[Run]]:
         """The runs of each shard."""
-        if len(self.runs) == 1 and self.plain:
-            self.runs[0].header |= JOINED
+        runs = self.runs
+        if len(runs) == 1:
+            if self.plain:
+                runs[0].header |= JOINED
+            return {runs[0].shard: runs}
         parts: dict[int, list[Run]] = {}
-        for run in self.runs:
+        for run in runs:
             parts.setdefault(run.shard, []).append(run)
         return parts
 
@@ -85,15 +87,20 @@ class Share(Run):
     def __init__(
         self, batch: Batch, unit: Unit, shard: int, runs: list[Run], hold: int | None, watch: int | None
     ) -> None:
-        super().__init__(batch, shard, CONTROL | VALUES)
+        self.batch = batch
+        self.shard = shard
+        self.header = CONTROL | VALUES
         self.unit = unit
         self.runs = runs
-        self.requests.append(["transact", hold, watch, [[run.header, run.requests] for run in runs]])
+        self.requests = [["transact", hold, watch, [[run.header, run.requests] for run in runs]]]
         self.replies = ()
         unit.waiting += 1
 
     def request_of(self, place: int) -> list[Any]:
         return [request for run in self.runs for request in run.requests][place]
+
+    def join_of(self, request: list[Any]) -> Join | None:
+        return join_in(self.unit.steps, request)
 
     def order_of(self, part: int) -> int:
         return self.runs[part].order_of(0)
@@ -159,7 +166,7 @@ class Execution(Deferred):
         unit = Unit(session, self._answered)
         unit.fill(transaction)
         if not transaction.unusual:
-            self._check(unit)
+            self._check()
         self._begin()
         parts = unit.parts()
         if watching is not None:
@@ -197,10 +204,9 @@ class Execution(Deferred):
         # One shard can see by itself whether its keys were changed, and do all or nothing; if there is nothing else.
         return len(watching.shards.keys() | scope.union().keys()) > 1 or scope.asks_router()
 
-    def _check(self, unit: Unit) -> None:
+    def _check(self) -> None:
         """Refuses usual commands if a shard would not do its part.  Raises RedisError."""
-        links = self.session.router.links
-        if any(links[run.shard].state is not LinkState.READY or links[run.shard].refusal for run in unit.runs):
+        if not self.session.router.steady:
             Scope(self.session.router, self.transaction).check(self.session)
 
     def _begin(self) -> None:

@@ -77,7 +77,7 @@ class Router:
         self.table = Table()
         self.table.merge(TABLE)
         self.routes: dict[bytes, Route] = {}
-        """By name, the commands of one key that a session in its usual state may forward without a question."""
+        """By name, the commands that a session in its usual state may forward without a question."""
         self.known = False
         """Whether the shards have said which commands there are; until then, some ms after a start, clients wait. And
         they wait once the router is told to stop: nothing more is begun, so that what is under way can be answered."""
@@ -91,6 +91,8 @@ class Router:
         self.output = Output(self)
         self.pubsub = PubSub(self.output.soon)
         self.trackers = tracking.Trackers(self)
+        self.steady = False
+        """Whether all shards would do what they are asked: then nobody has to look at each."""
         self.monitors: dict[Session, None] = {}
         """The clients that see the commands of all."""
         self.acknowledgements: dict[int, LogAcknowledgement] = {}
@@ -166,7 +168,7 @@ class Router:
         self.routes = {
             name: Route(command)
             for name, command in self.table.lookup.items()
-            if command.first_key == 1 and _one_key(command)
+            if command.first_key == 1 and (_one_key(command) or command.plan is Plan.SPLIT)
         }
 
     def link_changed(self, link: Link) -> None:
@@ -176,10 +178,15 @@ class Router:
             link.index,
             link.state.value,
         )
+        self.link_refuses(link)
         if link.state is LinkState.DOWN:
             self.trackers.lost(link)
         if all(other.state is LinkState.READY for other in self.links):
             logger.info("all %d shards are ready", self.shards)
+
+    def link_refuses(self, link: Link) -> None:
+        """Sees whether all shards would do what they are asked."""
+        self.steady = all(other.state is LinkState.READY and not other.refusal for other in self.links)
 
     def link_congested(self, link: Link, congested: bool) -> None:
         """Stops beginning commands while a shard has too much unread, and goes on when it has caught up."""
@@ -192,8 +199,13 @@ class Router:
 
     # What took long
 
-    def link_slow(self, session: Session, request: list[Any], duration_us: int) -> None:
-        if isinstance(request, Part):
+    def link_slow(self, run: Run, place: int, duration_us: int) -> None:
+        session, request = run.batch.session, run.request_of(place)
+        join = run.join_of(request)
+        if join is not None:
+            join.slow = join.slow or Call(join.argv)
+            self.note_slow(session, join.argv, duration_us, join.slow)
+        elif isinstance(request, Part):
             self.note_slow(session, request.call.argv, duration_us, request.call)
         else:
             self.note_slow(session, request, duration_us)

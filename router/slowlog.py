@@ -160,8 +160,9 @@ def answered(batch: Batch) -> Iterator[list[bytes]]:
         if isinstance(step, int):
             call = next(following[step])
         elif isinstance(step, Join):
-            parts = [next(following[shard]) for shard in step.shards]
-            call = parts[0].call.argv if parts else []
+            for shard in step.shards:
+                next(following[shard])
+            call = step.argv if step.shards else []
         elif isinstance(step, bytes) and not muted:
             yield from ([] for _ in reply_sizes(step))
             continue

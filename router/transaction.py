@@ -27,7 +27,7 @@ class Transaction:
     def __init__(self) -> None:
         self.queued: list[list[bytes]] = []
         self.unusual: dict[int, Command] = {}
-        """By their place, those that are no plain command of one key."""
+        """By their place, those that a session in its usual state would not just forward."""
         self.broken = False
         """Whether a command was refused, and so EXEC will be."""
         self.executing = False

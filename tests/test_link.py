@@ -84,11 +84,14 @@ class Listener:
     def link_changed(self, link: Link) -> None:
         self._note("state", link.state)
 
+    def link_refuses(self, link: Link) -> None:
+        self._note("refusal", link.refusal)
+
     def link_congested(self, link: Link, congested: bool) -> None:
         self._note("congested", congested)
 
-    def link_slow(self, session: Any, request: list[Any], duration_us: int) -> None:
-        self._note("slow", session, request, duration_us)
+    def link_slow(self, run: Any, place: int, duration_us: int) -> None:
+        self._note("slow", run.batch.session, run.request_of(place), duration_us)
 
     def link_latency(self, event: str, duration_ms: int) -> None:
         self._note("latency", event, duration_ms)
