@@ -17,6 +17,7 @@ def both(reference: Reference, shardis: Shardis, command: str) -> list[Server]:
 def test_calls_are_sent_and_counted(reference: Reference) -> None:
     with reference.connect() as client:
         client.call("FLUSHALL")
+        client.call("CONFIG", "RESETSTAT")
         figures = volleys.run(reference, lambda _: [("INCR", "n"), ("SET", "n", "1")], pipeline=4, calls=100, clients=5)
         assert client.call("GET", "n") == b"1"
         assert b"cmdstat_incr:calls=103," in client.call("INFO", "commandstats")  # Three, to know the answer's length.

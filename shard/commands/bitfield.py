@@ -7,7 +7,7 @@ from common.errors import RedisError, SyntaxFault
 from common.numbers import INTEGER_MIN, integer, maybe_integer
 from shard.commands.bitmaps import BAD_OFFSET, grown, string_bytes_max, string_to_write
 from shard.commands.table import TABLE
-from shard.events import tell
+from shard.events import NEW, tell
 from shard.keyspace import Keyspace
 from shard.values.bits import field, set_field
 
@@ -68,11 +68,14 @@ def _read(db: Keyspace, key: bytes, operations: list[Operation]) -> list[int | N
 
 def _written(db: Keyspace, key: bytes, operations: list[Operation], size: int) -> list[int | None]:
     """Does operations of which some may write: first the string gets the `size` that they need, whatever they do."""
-    string = string_to_write(db, key) or b""
+    before = string_to_write(db, key)
+    string = before or b""
     grows = len(string) < size
     heard = db.heard
-    if grows and not any(_writes(string, one) for one in operations):
-        db.heard = False  # It grows all the same, and nobody is told, as in Redis.
+    if heard and grows and not any(_writes(string, one) for one in operations):
+        db.heard = False  # It grows all the same, and nobody is told but that it is new, as in Redis.
+        if before is None:
+            tell(db, key, NEW)
     edited = grown(db, key, size) if grows else None
     db.heard = heard
     wrote = False
