@@ -28,6 +28,8 @@ CONTROL = 8
 """Each item of the run is a message from the router itself and no command of a client."""
 NO_TOUCH = 16
 """The client asked that its reads leave no trace in the idle clocks (CLIENT NO-TOUCH)."""
+AS_ONE = 32
+"""The commands of the run are a transaction: nothing comes between them."""
 DB_SHIFT = 8
 """The number of the db is the rest of the header."""
 

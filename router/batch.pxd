@@ -19,6 +19,13 @@ cdef class Message(Run):
     cdef public object then
 
 
+cdef class Solo(Run):
+    cdef public object text
+
+    cpdef answer(self, replies)
+    cpdef bytes reply(self)
+
+
 cdef class Join:
     cdef public list argv
     cdef public object shards
@@ -65,6 +72,10 @@ cdef class Batch:
 
     cpdef Run run(self, int shard, long long header)
     cpdef split(self, list argv, command)
+
+    @cython.locals(count=Py_ssize_t, at=Py_ssize_t, shard=int, owner=int, words=Py_ssize_t, route=Route, argv=list,
+                   queued=list, run=Solo)
+    cpdef Py_ssize_t transact(self, list commands, Py_ssize_t place, dict routes, Owners owners) except -1
     cpdef add(self, int shard, list argv)
 
     @cython.locals(header=cython.longlong, open_=list, run=Run, shard=int, place=Py_ssize_t)

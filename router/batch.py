@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from common.errors import OutcomeUnknown, RedisError, done_in_part
 from common.flags import Flag
-from common.frame import CONTROL, JOINED, VALUES
-from common.resp import encode, error_reply
+from common.frame import AS_ONE, CONTROL, JOINED, VALUES
+from common.resp import OK, Status, encode, error_reply
 from common.slot import Owners
 from router.merge import MERGES, Merge
 from router.plan import InOrder, cut
@@ -26,6 +26,13 @@ if TYPE_CHECKING:
     from router.slowlog import Call
 
 logger = logging.getLogger("shardis")
+
+
+OK_LINE = encode(OK, 2)
+QUEUED_LINE = encode(Status("QUEUED"), 2)
+OPENINGS = frozenset((b"MULTI", b"multi"))
+CLOSINGS = frozenset((b"EXEC", b"exec"))
+"""How transactions are mostly begun and ended: any other form of the words is seen to by dispatch.py."""
 
 
 class Run:
@@ -92,6 +99,31 @@ class Message(Run):
 
     def answer(self, replies: Any) -> None:
         self.then(replies[0])
+
+
+class Solo(Run):
+    """A transaction that is one run, and the step that it answers: all its commands are of one shard."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, batch: "Batch", shard: int, header: int, requests: list[list[Any]]) -> None:
+        self.batch = batch
+        self.shard = shard
+        self.header = header | JOINED | AS_ONE
+        self.requests = requests
+        self.replies = ()
+        self.text = b""
+
+    def answer(self, replies: Any) -> None:
+        self.text = replies
+        batch = self.batch
+        batch.waiting -= 1
+        if not batch.waiting:
+            batch.answered()
+
+    def reply(self) -> bytes:
+        """What EXEC answers."""
+        return b"*%d\r\n%b" % (len(self.requests), self.text)
 
 
 class Join:
@@ -183,7 +215,7 @@ class Muted:
         self.step = step
 
 
-Step = int | bytes | Join | Later | Muted
+Step = int | bytes | Join | Later | Muted | Solo
 """The shard whose next reply it is, finished replies, or how one comes about."""
 
 
@@ -282,6 +314,38 @@ class Batch:
         if route is not None:
             self.session.last_command = route.name
         return place
+
+    def transact(self, commands: list[list[bytes]], place: int, routes: dict[bytes, Route], owners: Owners) -> int:
+        """Adds a transaction that came as a whole, whose MULTI is at `place` and whose commands are usual ones of one
+        key, all on one shard; the place behind its EXEC, 0 if it is no such one. What most pipelines are.
+        """
+        count = len(commands)
+        at = place + 1
+        shard = -1
+        argv = commands[place]
+        while at < count:
+            argv = commands[at]
+            words = len(argv)
+            route = routes.get(argv[0])
+            if route is None:
+                break
+            if route.step or words < route.shortest or words > route.longest:
+                return 0
+            owner = owners.of(argv[1])
+            if owner != shard and shard >= 0:
+                return 0
+            shard = owner
+            at += 1
+        if shard < 0 or at == count or argv[0] not in CLOSINGS or len(argv) > 1 or len(commands[place]) > 1:
+            return 0
+        queued = commands[place + 1 : at]
+        run = Solo(self, shard, self.header, queued)
+        self.runs.append(run)
+        self.open[shard] = None
+        self.plain = False
+        self.steps.append(OK_LINE + QUEUED_LINE * len(queued))
+        self.steps.append(run)
+        return at + 1
 
     def split(self, argv: list[bytes], command: "Command") -> None:
         """Adds a call that is cut for the shards of its keys."""
@@ -382,6 +446,8 @@ class Batch:
             return reply
         if type(step) is bytes:
             return step
+        if type(step) is Solo:
+            return step.reply()
         if type(step) is Join:
             return step.reply(answers, self.session.router)
         if type(step) is Later:

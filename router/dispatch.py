@@ -13,7 +13,7 @@ from common.command import Command, Flag, Plan
 from common.errors import Loading, RedisError
 from common.frame import CONTROL
 from common.resp import OK, encode, error_reply
-from router.batch import Batch, Later
+from router.batch import OK_LINE, Batch, Later
 from router.blocking import Blocking, BlockingOverShards
 from router.borrow import Borrow
 from router.link import LinkState
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("shardis")
 
-OK_LINE = encode(OK, 2)
-"""Ready made: more calls answer that than anything else."""
 HTTP = frozenset({b"post", b"host:"})
 """Whoever sends these is a browser that was made to talk to us: nothing more of what it sends must be run."""
 

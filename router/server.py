@@ -291,6 +291,12 @@ class Router:
             self.stats.gather(session)
         return self.stats
 
+    def count_transaction(self, duration_ns: int) -> None:
+        """Counts a MULTI and an EXEC that came at once."""
+        commands = self.table.commands
+        commands["multi"].count(0)
+        commands["exec"].count(duration_ns)
+
     def count_error(self, error: RedisError) -> None:
         """Counts an error reply that was made here, by its first word."""
         self.stats.count_error(str(error))

@@ -62,8 +62,11 @@ cdef class Session:
     cdef public bint plain
     cdef public bint queueing
 
-    @cython.locals(batch=Batch, place=Py_ssize_t, count=Py_ssize_t)
+    @cython.locals(batch=Batch, place=Py_ssize_t, behind=Py_ssize_t, count=Py_ssize_t)
     cpdef begin(self, list commands)
+
+    @cython.locals(behind=Py_ssize_t)
+    cpdef Py_ssize_t _transact(self, Batch batch, list commands, Py_ssize_t place) except -1
 
     cpdef pump(self)
 

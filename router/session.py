@@ -11,17 +11,18 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from enum import Enum
 from time import time_ns
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from common.command import Flag
 from common.errors import ProtocolError, RedisError
 from common.frame import DB_SHIFT, NO_TOUCH, RESP3
 from common.requests import QueryTooLong, Requests
-from router.batch import Batch, Muted
+from router.address import addresses_of
+from router.batch import OPENINGS, Batch, Muted
 from router.blocking import GONE, READ_BYTES_MAX, Blocking
 from router.dispatch import dispatch
+from router.replies import Replies
 
 if TYPE_CHECKING:
     from router.pubsub import Subscriptions
@@ -42,22 +43,6 @@ WINDOW_REPLY_BYTES_SMALL = 4096
 """A single reply up to here says nothing against the window that there is, and need not be reckoned with."""
 OUTGOING_MAX = 1024
 """Messages of one turn that are sent without waiting for its end."""
-
-
-class Replies(Enum):
-    """Which replies a client wants (CLIENT REPLY)."""
-
-    ON = "on"
-    OFF = "off"
-    SKIP_NEXT = "skip next"
-    """All but those of the next command."""
-    SKIP = "skip"
-    """All but those of the command that is being begun."""
-
-    @property
-    def mutes(self) -> bool:
-        """Whether nothing is sent now."""
-        return self in (Replies.OFF, Replies.SKIP)
 
 
 class Session:
@@ -243,6 +228,13 @@ class Session:
         while place < count:
             if self.plain:
                 place = batch.forward(commands, place, router.routes, router.owners)
+                if (
+                    place < count
+                    and commands[place][0] in OPENINGS
+                    and (behind := self._transact(batch, commands, place))
+                ):
+                    place = behind
+                    continue
             elif self.queueing:
                 assert self.transaction is not None
                 place = self.transaction.collect(batch, commands, place, router.routes)
@@ -275,6 +267,18 @@ class Session:
         if router.congested and not router.congested.isdisjoint([run.shard for run in batch.runs]):
             self.stalled = True
             self._read(False)
+
+    def _transact(self, batch: Batch, commands: list[list[bytes]], place: int) -> int:
+        """Adds a usual transaction that came as a whole; the place behind it, 0 if it has to be looked at closer."""
+        router = self.router
+        if self.watching is not None or not router.steady:
+            return 0
+        started = router.clock_ns()
+        behind = batch.transact(commands, place, router.routes, router.owners)
+        if behind:
+            router.count_transaction(router.clock_ns() - started)
+            self.last_command = "exec"
+        return behind
 
     def resume(self) -> None:
         """Goes on after a shard has caught up, unless another one that has work of this client has not."""
@@ -441,20 +445,13 @@ class Session:
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport = cast(asyncio.Transport, transport)
         self.mark_writes()
-        self._name_addresses(transport)
+        self.unix_socket, self.address, self.local_address = addresses_of(transport)
         self.router.session_made(self)
 
     def mark_writes(self) -> None:
         """Has the transport say when the client does not read what it is sent."""
         if self.transport is not None:
             self.transport.set_write_buffer_limits(high=self.router.output.mark_bytes)
-
-    def _name_addresses(self, transport: asyncio.Transport) -> None:
-        """As CLIENT LIST shows them: "127.0.0.1:6379", "[::1]:6379", "/run/shardis.sock:0"."""
-        peer, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
-        self.unix_socket = isinstance(local, str)
-        self.address = f"{local}:0" if self.unix_socket else address_text(peer)
-        self.local_address = f"{local}:0" if self.unix_socket else address_text(local)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.transport = None
@@ -489,11 +486,3 @@ class Session:
                 self.transport.resume_reading()
             else:
                 self.transport.pause_reading()
-
-
-def address_text(address: tuple[Any, ...] | None) -> str:
-    """A TCP address as Redis writes it; "?:0" for a client that is gone already."""
-    if not address:
-        return "?:0"
-    host, port = address[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

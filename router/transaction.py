@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 
 from common.command import Command, Flag
 from common.errors import RedisError
-from common.resp import Status, encode
-from router.batch import Batch, Route
+from router.batch import QUEUED_LINE, Batch, Route
 
 if TYPE_CHECKING:
     from router.session import Session
 
-QUEUED_LINE = encode(Status("QUEUED"), 2)
 EXEC = "exec"
 WRITES = Flag.WRITE | Flag.MAY_REPLICATE
 """What a CLIENT PAUSE WRITE stops."""

@@ -166,7 +166,7 @@ class Room:
         for place, argv in enumerate(requests):
             keys = self._keys(argv)
             if self.holds.blocks(keys):
-                self._park(WaitingCommand(keys), late, place)
+                self.park(WaitingCommand(keys), late, place)
             else:
                 places.append(place)
         if not late.missing:
@@ -192,7 +192,7 @@ class Room:
         late = self.late_run(header, messages)
         for place, message in enumerate(messages):
             if self.holds.line and message[0] in self.wholes:
-                self._park(WaitingMessage(None), late, place)
+                self.park(WaitingMessage(None), late, place)
                 continue
             answer = self.message(message, place)
             if isinstance(answer, Waiting):
@@ -213,14 +213,14 @@ class Room:
 
     def _enter(self, ticket: Waiting, late: LateRun, place: int) -> None:
         """Lets a ticket of the router's go if it has its turn."""
-        self._park(ticket, late, place)
+        self.park(ticket, late, place)
         if ticket.granted:
             late.missing -= 1
             late.replies[place] = ticket.go(self)
             if not ticket.stays:
                 self._leave(ticket)
 
-    def _park(self, ticket: Waiting, late: LateRun, place: int) -> None:
+    def park(self, ticket: Waiting, late: LateRun, place: int) -> None:
         ticket.run, ticket.place = late, place
         late.missing += 1
         self.holds.enter(ticket)

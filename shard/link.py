@@ -11,7 +11,7 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, Any, cast
 
-from common.frame import CONTROL, packer, unpacker
+from common.frame import AS_ONE, CONTROL, packer, unpacker
 from shard.refusal import refuse_writes
 
 if TYPE_CHECKING:
@@ -89,6 +89,8 @@ class Link:
             executor.number = first + len(replies)
             if header & CONTROL:
                 replies.append(self.shard.room.messages(header, frame[place + 1]))
+            elif header & AS_ONE:
+                replies.append(self.shard.transact(header, frame[place + 1]))
             else:
                 replies.append(executor.run(header, frame[place + 1]))
 

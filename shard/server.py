@@ -213,6 +213,10 @@ class Shard:
             if duration >= executor.slow_ns >= 0:
                 executor.slow.append((executor.number, place, duration // 1000))
 
+    def transact(self, header: int, requests: list[list[bytes]]) -> Any:
+        """Runs a transaction whose keys are all here; None if it has to wait for some."""
+        return shard.transaction.run_as_one(self, header, requests)
+
     def flush(self) -> bool:
         """Writes the log of this turn, and whether that is done. If not, writes are refused until it is."""
         if not self.aof.enabled or self.executor.loading:

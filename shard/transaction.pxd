@@ -8,3 +8,4 @@ cdef class Effects:
 
 
 cpdef list answers_to(shard, list runs)
+cpdef replies_to(shard, long long header, list requests)

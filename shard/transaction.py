@@ -54,6 +54,61 @@ def transact(shard: "Shard", hold: int | None, watch: int | None, runs: Runs) ->
     return perform(shard, hold, watch, runs, origin)
 
 
+def run_as_one(shard: "Shard", header: int, requests: list[list[bytes]]) -> Any:
+    """Runs the commands of a run as one, in turn with others: their replies as one, or None if it is answered late."""
+    room = shard.room
+    if not room.holds.line:
+        return replies_to(shard, header, requests)
+    keys = keys_of(room, [[header, requests]])
+    if not room.holds.blocks(keys):
+        return replies_to(shard, header, requests)
+    late = room.late_run(header, requests)
+    late.replies = [b""]  # All of them at once.
+    room.park(AsOne(keys, lambda: replies_to(shard, header, requests)), late, 0)
+    return None
+
+
+class AsOne(Deed):
+    """A transaction that is a run of its own, and waits for its turn."""
+
+    __slots__ = ()
+
+    def done(self, room: Room, reply: Any) -> None:
+        run = self.run
+        assert run is not None
+        table = room.executor.table
+        room.if_unwritten(
+            lambda error: run.replies.__setitem__(0, refused(reply, run.header, run.requests, table, error))
+        )
+        room.answer(run, 0, reply)
+
+
+def replies_to(shard: "Shard", header: int, requests: list[list[bytes]]) -> Any:
+    """Runs them here and now."""
+    executor = shard.executor
+    before = executor.log, executor.log_group, executor.wake, executor.park, executor.detour
+    effects = Effects()
+    executor.log, executor.log_group, executor.wake = effects.add, effects.add_group, None
+    executor.park = executor.detour = None
+    try:
+        replies = executor.run(header, requests)
+    finally:
+        executor.log, executor.log_group, executor.wake, executor.park, executor.detour = before
+    if effects.gathered:
+        write(shard, effects.gathered)
+    if executor.store.ready and executor.wake is not None:
+        executor.wake()
+    return replies
+
+
+def write(shard: "Shard", effects: list[tuple[int, list[bytes]]]) -> None:
+    """Hands it to the log as one."""
+    if len(effects) == 1:
+        shard.executor.log(*effects[0])
+    else:
+        shard.executor.log_group(effects)
+
+
 def keys_of(room: Room, runs: Runs) -> set[bytes] | None:
     """All keys that the runs touch; None for the whole keyspace."""
     keys: set[bytes] = set()
@@ -85,10 +140,7 @@ def perform(shard: "Shard", hold: int | None, watch: int | None, runs: Runs, ori
     finally:
         executor.log, executor.log_group, executor.wake = log, log_group, wake
     if effects.gathered:
-        if len(effects.gathered) == 1:
-            log(*effects.gathered[0])
-        else:
-            log_group(effects.gathered)
+        write(shard, effects.gathered)
         room.if_unwritten(lambda error: refuse(shard, runs, answers, error))
     if executor.store.ready and wake is not None:
         wake()

@@ -1,6 +1,8 @@
 """What is queued after MULTI, and how little is sent for it."""
 
-from router.session import Replies
+from common.frame import AS_ONE, JOINED
+from router.batch import Batch
+from router.replies import Replies
 from tests.bare_router import BareRouter, on_a_loop
 
 QUEUED = b"+QUEUED\r\n"
@@ -36,6 +38,40 @@ def test_exec_is_one_message_to_each_shard() -> None:
         first = [[b"SET", keys[0], b"1"], [b"SET", keys[2], b"1"]]
         assert frames[0][1] == [["transact", None, None, [[0, first]]]]
         assert frames[1][0] == [["transact", None, None, [[0, [[b"SET", keys[1], b"1"]]]]]]
+
+    on_a_loop(scene)
+
+
+def test_one_that_comes_whole_is_one_run() -> None:
+    """If all of it is usual and on one shard; anything else goes the long way, with the same replies."""
+
+    async def scene() -> None:
+        bare = BareRouter(2)
+        await bare.settle()
+        client = bare.connect()
+        key = bare.key_of(1)
+        calls = [[b"MULTI"], [b"SET", key, b"1"], [b"INCR", key], [b"EXEC"]]
+        client.send([b"GET", key], *calls, [b"GET", key])
+        await bare.sent()
+        runs = [run for frame in bare.shards[1].frames for run in zip(frame[1::2], frame[2::2], strict=True)]
+        assert runs[1] == (JOINED | AS_ONE, calls[1:3])
+        assert client.session.last_command == "get"
+        await bare.settle()
+        assert client.take() == b"$-1\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:2\r\n$1\r\n2\r\n"
+        for calls in (
+            [[b"MULTI"], [b"SET", key, b"1"]],
+            [[b"MULTI"], [b"EXEC"]],
+            [[b"MULTI"], [b"SET", key], [b"EXEC"]],
+            [[b"MULTI"], [b"PING"], [b"EXEC"]],
+            [[b"MULTI"], [b"SET", key, b"1"], [b"DISCARD"]],
+            [[b"MULTI", b"x"], [b"GET", key], [b"EXEC"]],
+            [[b"MULTI"], [b"GET", key], [b"EXEC", b"x"]],
+            [[b"MULTI"], [b"MULTI"], [b"EXEC"]],
+        ):
+            client = bare.connect()
+            batch = Batch(client.session, 2, 0)
+            assert batch.transact(calls, 0, bare.router.routes, bare.router.owners) == 0
+            assert not batch.steps and not batch.runs
 
     on_a_loop(scene)
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import shard.transaction  # noqa: F401  The messages there answer to their names.
 from common.errors import RedisError
-from common.frame import CONTROL, JOINED, VALUES
-from tests.held_shard import HeldShard
+from common.frame import AS_ONE, CONTROL, JOINED, VALUES
+from tests.held_shard import NOW_MS, HeldShard
 
 
 def logged(held: HeldShard) -> list[Any]:
@@ -112,6 +112,54 @@ def test_who_is_blocked_is_served_after_the_whole() -> None:
     assert blocked not in held.replies
     held.message("transact", None, None, [[0, [[b"RPUSH", b"k", b"x"], [b"RPUSH", b"k", b"y"]]]])
     assert held.replies[blocked] == [b"*2\r\n$1\r\nk\r\n$1\r\nx\r\n"]
+
+
+# --- One that is a run of its own ------------------------------------------------------------------------------------
+
+
+def as_one(held: HeldShard, *requests: list[bytes], refused: RedisError | None = None) -> int:
+    """Sends it, and gives its number."""
+    header = JOINED | AS_ONE
+    number = held.number
+    held.number += 1
+    held.executor.turn(NOW_MS)
+    held.executor.number = number
+    answer = shard.transaction.run_as_one(held, header, list(requests))  # type: ignore[arg-type]
+    if answer is not None:
+        held.replies[number] = answer
+    for answers in held.room.take(refused).values():
+        held.replies |= answers
+    return number
+
+
+def test_a_run_of_its_own_is_one_group() -> None:
+    held = HeldShard()
+    blocked = held.send(0, [[b"BLPOP", b"k", b"0"]])
+    number = as_one(held, [b"RPUSH", b"k", b"x"], [b"LPOP", b"k"], [b"INCR", b"n"], [b"GET", b"k"])
+    assert held.replies[number] == b":1\r\n$1\r\nx\r\n:1\r\n$-1\r\n"
+    assert blocked not in held.replies
+    assert logged(held) == [[b"RPUSH", b"k", b"x"], [b"LPOP", b"k"], [b"INCR", b"n"]]
+    as_one(held, [b"RPUSH", b"k", b"y"], [b"RPUSH", b"k", b"z"])
+    assert held.replies[blocked] == [b"*2\r\n$1\r\nk\r\n$1\r\ny\r\n"]
+
+
+def test_a_run_of_its_own_waits_for_its_turn() -> None:
+    held = HeldShard()
+    held.message("hold", 1, [b"a"], [0], "nothing", True)
+    number = as_one(held, [b"SET", b"b", b"1"], [b"SET", b"a", b"1"])
+    beside = as_one(held, [b"SET", b"c", b"1"])
+    behind = held.send(0, [[b"GET", b"b"]])
+    assert number not in held.replies and behind not in held.replies and held.replies[beside] == b"+OK\r\n"
+    held.message("release", 1, [])
+    assert held.replies[number] == b"+OK\r\n+OK\r\n" and held.replies[behind] == [b"$1\r\n1\r\n"]
+
+
+def test_a_late_one_that_the_log_did_not_take_is_told_so() -> None:
+    held = HeldShard()
+    held.message("hold", 1, [b"a"], [0], "nothing", True)
+    number = as_one(held, [b"SET", b"a", b"1"], [b"GET", b"a"])
+    held.send(CONTROL | VALUES, [["release", 1, []]], refused=RedisError("MISCONF no room"))
+    assert held.replies[number] == b"-MISCONF no room\r\n$1\r\n1\r\n"
 
 
 def test_nothing_in_it_blocks() -> None:

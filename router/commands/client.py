@@ -12,7 +12,7 @@ from router.blocking import TIMED_OUT, BlockingOverShards
 from router.commands.connection import checked_name, is_one_word
 from router.commands.table import TABLE
 from router.dispatch import AskShards, Wait
-from router.session import Replies
+from router.replies import Replies
 
 if TYPE_CHECKING:
     from router.session import Session

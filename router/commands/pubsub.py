@@ -8,7 +8,7 @@ from common.glob import matches
 from common.resp import NO_REPLY, Messages, NoReply, encode
 from router.commands.table import TABLE
 from router.pubsub import Audience, Kind
-from router.session import Replies
+from router.replies import Replies
 
 if TYPE_CHECKING:
     from router.session import Session
