@@ -54,6 +54,10 @@ cdef class Route:
     cdef public Py_ssize_t step
 
 
+@cython.locals(owner=int, at=Py_ssize_t)
+cpdef int owner_of(list argv, Route route, Owners owners) except -2
+
+
 cdef class Batch:
     cdef public object session
     cdef public list steps

@@ -246,6 +246,17 @@ class Route:
         """As of Command.cut; 0 for a command of one key."""
 
 
+def owner_of(argv: list[bytes], route: Route, owners: Owners) -> int:
+    """The shard of all keys of a call that could be cut; -1 if there are several, or it is cut short."""
+    if (len(argv) - route.start) % route.step:
+        return -1
+    owner = owners.of(argv[route.start])
+    for at in range(route.start + route.step, len(argv), route.step):
+        if owners.of(argv[at]) != owner:
+            return -1
+    return owner
+
+
 class Batch:
     """Steps in the client's order, and the runs that answer them."""
 
@@ -316,8 +327,8 @@ class Batch:
         return place
 
     def transact(self, commands: list[list[bytes]], place: int, routes: dict[bytes, Route], owners: Owners) -> int:
-        """Adds a transaction that came as a whole, whose MULTI is at `place` and whose commands are usual ones of one
-        key, all on one shard; the place behind its EXEC, 0 if it is no such one. What most pipelines are.
+        """Adds a transaction that came as a whole, whose MULTI is at `place` and whose commands are usual ones with all
+        keys on one shard; the place behind its EXEC, 0 if it is no such one. What most pipelines are.
         """
         count = len(commands)
         at = place + 1
@@ -329,10 +340,10 @@ class Batch:
             route = routes.get(argv[0])
             if route is None:
                 break
-            if route.step or words < route.shortest or words > route.longest:
+            if words < route.shortest or words > route.longest:
                 return 0
-            owner = owners.of(argv[1])
-            if owner != shard and shard >= 0:
+            owner = owners.of(argv[1]) if not route.step else owner_of(argv, route, owners)
+            if owner < 0 or (owner != shard and shard >= 0):
                 return 0
             shard = owner
             at += 1

@@ -50,7 +50,7 @@ def test_one_that_comes_whole_is_one_run() -> None:
         await bare.settle()
         client = bare.connect()
         key = bare.key_of(1)
-        calls = [[b"MULTI"], [b"SET", key, b"1"], [b"INCR", key], [b"EXEC"]]
+        calls = [[b"MULTI"], [b"MSET", key, b"1", bare.key_of(1, 1), b"2"], [b"INCR", key], [b"EXEC"]]
         client.send([b"GET", key], *calls, [b"GET", key])
         await bare.sent()
         runs = [run for frame in bare.shards[1].frames for run in zip(frame[1::2], frame[2::2], strict=True)]
@@ -61,6 +61,8 @@ def test_one_that_comes_whole_is_one_run() -> None:
         for calls in (
             [[b"MULTI"], [b"SET", key, b"1"]],
             [[b"MULTI"], [b"EXEC"]],
+            [[b"MULTI"], [b"MSET", key, b"1", key], [b"EXEC"]],
+            [[b"MULTI"], [b"GET", key], [b"MGET", key, bare.key_of(0)], [b"EXEC"]],
             [[b"MULTI"], [b"SET", key], [b"EXEC"]],
             [[b"MULTI"], [b"PING"], [b"EXEC"]],
             [[b"MULTI"], [b"SET", key, b"1"], [b"DISCARD"]],
