@@ -86,18 +86,22 @@ class AsOne(Deed):
 def replies_to(shard: "Shard", header: int, requests: list[list[bytes]]) -> Any:
     """Runs them here and now."""
     executor = shard.executor
-    before = executor.log, executor.log_group, executor.wake, executor.park, executor.detour
-    effects = Effects()
-    executor.log, executor.log_group, executor.wake = effects.add, effects.add_group, None
-    executor.park = executor.detour = None
+    store = executor.store
+    log, log_group = executor.log, executor.log_group
+    wake, park, detour = executor.wake, executor.park, executor.detour
+    effects = Effects() if store.logging else None
+    if effects is not None:
+        executor.log, executor.log_group = effects.add, effects.add_group
+    executor.wake = executor.park = executor.detour = None
     try:
         replies = executor.run(header, requests)
     finally:
-        executor.log, executor.log_group, executor.wake, executor.park, executor.detour = before
-    if effects.gathered:
+        executor.log, executor.log_group = log, log_group
+        executor.wake, executor.park, executor.detour = wake, park, detour
+    if effects is not None and effects.gathered:
         write(shard, effects.gathered)
-    if executor.store.ready and executor.wake is not None:
-        executor.wake()
+    if store.ready and wake is not None:
+        wake()
     return replies
 
 
