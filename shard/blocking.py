@@ -24,8 +24,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from common.errors import RedisError
-from common.numbers import INTEGER_MAX, LongDouble, add, integer, long_double
+from common.numbers import LongDouble, add, long_double
 from common.resp import NULL_ARRAY
+from common.timeouts import checked_ms, duration_ms
 
 if TYPE_CHECKING:
     from shard.value import Value
@@ -85,20 +86,11 @@ def deadline_ms(timeout_s: bytes, now_ms: int) -> int:
 
 def deadline_of_ms(timeout_ms: bytes, now_ms: int) -> int:
     """When a call ends that waits for this many milliseconds, FOREVER for 0 (XREAD BLOCK).  Raises RedisError."""
-    try:
-        return _deadline_ms(integer(timeout_ms), now_ms)
-    except RedisError as error:
-        if str(error).startswith("ERR timeout"):
-            raise
-        raise RedisError("ERR timeout is not an integer or out of range") from None
+    return _deadline_ms(duration_ms(timeout_ms, now_ms), now_ms)
 
 
 def _deadline_ms(duration_ms: int, now_ms: int) -> int:
-    if duration_ms < 0:
-        raise RedisError("ERR timeout is negative")
-    if duration_ms > INTEGER_MAX - now_ms:
-        raise RedisError("ERR timeout is out of range")
-    return now_ms + duration_ms if duration_ms else FOREVER
+    return now_ms + checked_ms(duration_ms, now_ms) if duration_ms else FOREVER
 
 
 INTEGER_BITS = 64

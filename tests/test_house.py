@@ -85,6 +85,7 @@ NO_TEST_FILE: dict[str, str] = {
     "common/errors.py": "tests/sessions/strings_wrong_type.session",
     "common/flags.py": "tests/test_command_replies.py",
     "common/key_specs.py": "tests/test_usage.py",
+    "common/timeouts.py": "tests/test_blocking.py",
     "router/address.py": "tests/sessions/client_list.session",
     "router/replies.py": "tests/sessions/client_reply.session",
     "router/scope.py": "tests/test_execution.py",

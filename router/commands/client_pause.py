@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 from common.command import ADMIN, LOADING, NOSCRIPT, STALE
 from common.errors import RedisError
-from common.numbers import INTEGER_MAX, maybe_integer
 from common.resp import OK, Status
+from common.timeouts import duration_ms
 from router.commands.client import command
 
 if TYPE_CHECKING:
@@ -25,19 +25,8 @@ def pause(session: "Session", timeout: bytes, *options: bytes) -> Status:
     mode = options[0].upper() if options else b"ALL"
     if mode not in (b"WRITE", b"ALL"):
         raise RedisError("ERR CLIENT PAUSE mode must be WRITE or ALL")
-    session.router.pause.begin(_duration_ms(timeout, session.router.now_ms()), all_commands=mode == b"ALL")
+    session.router.pause.begin(duration_ms(timeout, session.router.now_ms()), all_commands=mode == b"ALL")
     return OK
-
-
-def _duration_ms(timeout: bytes, now_ms: int) -> int:
-    duration_ms = maybe_integer(timeout)
-    if duration_ms is None:
-        raise RedisError("ERR timeout is not an integer or out of range")
-    if duration_ms < 0:
-        raise RedisError("ERR timeout is negative")
-    if duration_ms > INTEGER_MAX - now_ms:
-        raise RedisError("ERR timeout is out of range")
-    return duration_ms
 
 
 @command(

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 from common.command import AGG_MIN, ALL_SHARDS, BLOCKING
 from common.errors import RedisError
-from common.numbers import INTEGER_MAX, integer, maybe_integer
+from common.numbers import integer, maybe_integer
+from common.timeouts import duration_ms
 from router.acknowledgement import REPLICAS, Acknowledgement, LogAcknowledgement
 from router.batch import Later
 from router.commands.table import TABLE
@@ -85,11 +86,5 @@ def _waiting(kind: type[Acknowledgement], *words: Any) -> Wait:
 
 def _deadline_ms(timeout: bytes, now_ms: int) -> int:
     """When a wait of so many milliseconds ends, FOREVER for 0.  Raises RedisError."""
-    duration_ms = maybe_integer(timeout)
-    if duration_ms is None:
-        raise RedisError("ERR timeout is not an integer or out of range")
-    if duration_ms < 0:
-        raise RedisError("ERR timeout is negative")
-    if duration_ms > INTEGER_MAX - now_ms:
-        raise RedisError("ERR timeout is out of range")
-    return now_ms + duration_ms if duration_ms else FOREVER
+    left_ms = duration_ms(timeout, now_ms)
+    return now_ms + left_ms if left_ms else FOREVER
