@@ -22,6 +22,7 @@ from router.holding import Holding
 from router.scope import Scope
 from router.stages import Stages
 from router.transaction import EXEC, Transaction, refused
+from router.watching import Watching
 
 if TYPE_CHECKING:
     from router.session import Session
@@ -85,14 +86,18 @@ class Share(Run):
     __slots__ = ("unit", "runs")
 
     def __init__(
-        self, batch: Batch, unit: Unit, shard: int, runs: list[Run], hold: int | None, watch: int | None
+        self, batch: Batch, unit: Unit, shard: int, runs: list[Run], hold: int | None, watching: Watching | None
     ) -> None:
         self.batch = batch
         self.shard = shard
         self.header = CONTROL | VALUES
         self.unit = unit
         self.runs = runs
-        self.requests = [["transact", hold, watch, [[run.header, run.requests] for run in runs]]]
+        message: list[Any] = ["transact", hold, None, [[run.header, run.requests] for run in runs]]
+        if watching is not None:
+            message[2] = watching.id
+            message.append(watching.shards[shard])
+        self.requests = [message]
         self.replies = ()
         unit.waiting += 1
 
@@ -171,9 +176,8 @@ class Execution(Deferred):
         parts = unit.parts()
         if watching is not None:
             parts.setdefault(next(iter(watching.shards)), [])
-        watch = watching.id if watching is not None else None
         for shard, runs in parts.items():
-            batch.runs.append(ShareInBatch(batch, unit, shard, runs, None, watch))
+            batch.runs.append(ShareInBatch(batch, unit, shard, runs, None, watching))
             batch.open[shard] = None
         self.over()
         unit.begun()

@@ -42,15 +42,21 @@ def in_turn(room: Room, keys: Iterable[bytes] | None, act: Callable[[], Any]) ->
 
 
 @control
-def transact(shard: "Shard", hold: int | None, watch: int | None, runs: Runs) -> Any:
+def transact(
+    shard: "Shard", hold: int | None, watch: int | None, runs: Runs, watched: list[bytes] | None = None
+) -> Any:
     """Runs commands as one, under the hold of that name, which has all their keys, or in turn with others.
 
-    Answers what each run asked for, or None if a key of `watch`, which is over then, was changed.
+    Answers what each run asked for, or None if a key of `watch`, which is over then, was changed. Those keys are
+    `watched`, and waited for as well: what came before for them may change them, or be the very WATCH.
     """
     room = shard.room
     origin = room.origin
     if hold is None and room.holds.line:
-        return in_turn(room, keys_of(room, runs), lambda: perform(shard, hold, watch, runs, origin))
+        keys = keys_of(room, runs)
+        if keys is not None:
+            keys.update(watched or ())
+        return in_turn(room, keys, lambda: perform(shard, hold, watch, runs, origin))
     return perform(shard, hold, watch, runs, origin)
 
 

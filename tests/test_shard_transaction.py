@@ -85,6 +85,23 @@ def test_to_watch_is_a_command_on_its_keys() -> None:
     assert held.replies[held.message("watched", 5)] == [False]
 
 
+def test_it_waits_for_its_turn_at_what_it_watches() -> None:
+    """What holds the key may change it, and the WATCH itself may wait for it."""
+    held = HeldShard()
+    held.message("hold", 1, [b"a"], [0], "nothing", True)
+    held.message("watch", 5, 0, [b"a"])
+    exec_ = held.message("transact", None, 5, [[0, [[b"SET", b"b", b"1"]]]], [b"a"])
+    assert exec_ not in held.replies
+    held.message("release", 1, [])
+    assert held.replies[exec_] == [[[b"+OK\r\n"]]]
+    held.message("watch", 5, 0, [b"a"])
+    held.message("hold", 2, [b"a"], [0], "nothing", True)
+    exec_ = held.message("transact", None, 5, [[0, [[b"SET", b"b", b"1"]]]], [b"a"])
+    held.message("transact", 2, None, [[0, [[b"SET", b"a", b"1"]]]])
+    held.message("release", 2, [])
+    assert held.replies[exec_] == [None]
+
+
 def test_under_a_hold_nobody_sees_it_before_the_release() -> None:
     held = HeldShard()
     held.message("hold", 1, [b"a", b"b"], [0], "nothing", True)
