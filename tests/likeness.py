@@ -8,6 +8,7 @@ moment, its shape where it is each server's own. What is answered otherwise on p
 - An option with a zero byte inside is none (`SET k v EX\\0 1`); Valkey does not see what is behind the zero.
 - PFADD to what is no whole HyperLogLog changes nothing; Valkey keeps what it did before it found that.
 - GEOSEARCH BYPOLYGON finds what is inside of a polygon wider than half the globe; Valkey looks only near its middle.
+- OBJECT REFCOUNT is 1; in an EXEC Valkey counts the queued command that still holds the value.
 - One double in five hundred has another last digit, see `shortest_text` in common/numbers.py.
 """
 
@@ -206,6 +207,7 @@ RULES: dict[bytes, Rule] = {
             b"SSCAN",
             b"CLIENT ID",
             b"OBJECT IDLETIME",
+            b"OBJECT REFCOUNT",
         ),
         _shape,
     ),
