@@ -68,7 +68,9 @@ class ServerTarget:
         """The addresses that the runner's own commands come from."""
 
     def connect(self) -> Connection:
-        return Client(self.address, REPLY_TIMEOUT_S)
+        client = Client(self.address, REPLY_TIMEOUT_S)
+        self.own.discard(address_of(client))  # The system gives ports again.
+        return client
 
     def begin(self) -> None:
         self.control(b"FLUSHALL")
@@ -91,7 +93,7 @@ class ServerTarget:
                 return self.client.call(*argv)
             self._hang_up()
         self.client = Client(self.address, REPLY_TIMEOUT_S)
-        self.own.add(b"%s:%d" % (self.client.socket.getsockname()[0].encode(), self.client.socket.getsockname()[1]))
+        self.own.add(address_of(self.client))
         return self.client.call(*argv)
 
     def is_own(self, value: Any) -> bool:
@@ -111,6 +113,12 @@ class ServerTarget:
 
     def advance(self, duration_ms: float) -> None:
         time.sleep(duration_ms / 1000)
+
+
+def address_of(client: Client) -> bytes:
+    """As a server shows the client's end of a connection."""
+    host, port = client.socket.getsockname()[:2]
+    return b"%s:%d" % (host.encode(), port)
 
 
 @contextmanager
