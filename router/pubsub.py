@@ -24,7 +24,7 @@ PENDING_BYTES_MAX = 64 * 1024
 """Messages that wait for the end of the turn: so much makes a good write."""
 
 ALLOWED = frozenset(
-    "ping subscribe unsubscribe psubscribe punsubscribe ssubscribe sunsubscribe quit reset".split()  # noqa: SIM905
+    ("ping", "subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssubscribe", "sunsubscribe", "quit", "reset")
 )
 """What a subscriber in RESP2 may call: its protocol cannot tell replies from messages."""
 

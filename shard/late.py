@@ -164,7 +164,7 @@ class Room:
         late = self.late_run(header, requests)
         places = []
         for place, argv in enumerate(requests):
-            keys = self._keys(argv)
+            keys = self.keys_of(argv)
             if self.holds.blocks(keys):
                 self.park(WaitingCommand(keys), late, place)
             else:
@@ -228,7 +228,7 @@ class Room:
             self.named[ticket.name] = ticket
         self.executor.detour = self.run
 
-    def _keys(self, argv: list[bytes]) -> Iterable[bytes] | None:
+    def keys_of(self, argv: list[bytes]) -> Iterable[bytes] | None:
         """The keys that a call touches, None for all that there are."""
         entry = self.executor.known.get(argv[0])
         command = self.executor.table.resolve(argv) if entry is None else entry.command
@@ -264,7 +264,7 @@ class Room:
         """Whether a blocked call that has its turn must wait for a held key; then it is served when it need not."""
         if not self.holds.line:
             return False
-        keys = self._keys(waiter.argv)
+        keys = self.keys_of(waiter.argv)
         if self.turn_of is not None and not self.holds.blocks_beside(self.turn_of, keys):
             return False
         if self.turn_of is None and not self.holds.blocks(keys):

@@ -79,8 +79,7 @@ class Hold(Waiting):
         assert self.name is not None
         self.withdrawn = room.waiters.withdraw((self.name[0], self.waiter))
         given = GIVEN[self.gives](executor.store, self.places)
-        _count_expired(executor.store)
-        executor.log_expired()
+        executor.take_expired()
         return given
 
     def end(self, room: Room) -> None:
@@ -108,11 +107,6 @@ def _keys(store: Store, places: list[Place]) -> list[list[Any]]:
 GIVEN = {"nothing": lambda store, places: [], "keys": _keys, "values": _values}
 
 
-def _count_expired(store: Store) -> None:
-    store.changes_total += store.changes
-    store.changes = 0
-
-
 @control
 def hold(
     shard: "Shard", id_: int, keys: list[bytes] | None, dbs: list[int], gives: str, writes: bool, waiter: int = 0
@@ -129,8 +123,7 @@ def lend(shard: "Shard", id_: int, places: list[Place], gives: str = "values") -
     """What is at these places under hold `id_`, as `hold` gives it."""
     with under(shard, id_):
         given: list[list[Any]] = GIVEN[gives](shard.store, places)
-        _count_expired(shard.store)
-        shard.executor.log_expired()
+        shard.executor.take_expired()
     return given
 
 

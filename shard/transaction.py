@@ -127,7 +127,7 @@ def keys_of(room: Room, runs: Runs) -> set[bytes] | None:
             if header & CONTROL:
                 found: Iterable[bytes] | None = None if request[0] in WHOLES else ()
             else:
-                found = room._keys(request)
+                found = room.keys_of(request)
             if found is None:
                 return None
             keys.update(found)

@@ -165,7 +165,7 @@ def test_the_soft_limit_grants_seconds(over_ms: int) -> None:
     async def scene() -> None:
         bare = limited("pubsub 0 1000 5")
         now_ms = 1_000_000
-        bare.router.now_ms = lambda: now_ms  # type: ignore[method-assign]
+        bare.router.now_ms = lambda: now_ms
         slow, publisher = deaf(bare, [b"SUBSCRIBE", b"a"]), bare.connect()
         publisher.send([b"PUBLISH", b"a", bytes(1000 - HEAD_BYTES - 1)])
         await bare.sent()
@@ -186,7 +186,7 @@ def test_who_catches_up_has_all_seconds_again() -> None:
     async def scene() -> None:
         bare = limited("pubsub 0 1000 5")
         now_ms = 1_000_000
-        bare.router.now_ms = lambda: now_ms  # type: ignore[method-assign]
+        bare.router.now_ms = lambda: now_ms
         slow, publisher = deaf(bare, [b"SUBSCRIBE", b"a"]), bare.connect()
         for heard in (1100, 500):
             publisher.send([b"PUBLISH", b"a", bytes(1100)])
@@ -205,7 +205,7 @@ def test_a_client_that_gets_nothing_more_is_looked_at_too() -> None:
     async def scene() -> None:
         bare = limited("pubsub 0 1000 5")
         now_ms = 1_000_000
-        bare.router.now_ms = lambda: now_ms  # type: ignore[method-assign]
+        bare.router.now_ms = lambda: now_ms
         slow, publisher = deaf(bare, [b"SUBSCRIBE", b"a"]), bare.connect()
         publisher.send([b"PUBLISH", b"a", bytes(1000)])
         await bare.sent()

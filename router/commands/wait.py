@@ -49,9 +49,10 @@ def wait(session: "Session", numreplicas: bytes, timeout: bytes) -> int | Wait:
     fan=ALL_SHARDS,
     merge=AGG_MIN,
     types="timeout integer",
+    summary="Blocks until all of the preceding write commands sent by the connection are written to the append-only"
+    " file of the primary and/or replicas.",
 )
 def waitaof(session: "Session", numlocal: bytes, numreplicas: bytes, timeout: bytes) -> list[int] | AskShards | Wait:
-    """Blocks until all of the preceding write commands sent by the connection are written to the append-only file of the primary and/or replicas."""  # noqa: E501
     router = session.router
     local = integer(numlocal)
     if not 0 <= local <= 1:
