@@ -66,7 +66,7 @@ def main() -> int:
     try:
         return serve(Config.from_arguments(argv, read))
     except (ConfigError, CannotStart) as error:
-        print(f"shardis: {error}", file=sys.stderr)
+        sys.stderr.write(f"shardis: {error}\n")  # In one write: others write there, too.
         return 1
 
 

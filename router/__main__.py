@@ -20,7 +20,7 @@ def main(argv: list[str]) -> int:
             setproctitle("shardis: router")
         return uvloop.run(run(config))
     except (ConfigError, OSError) as error:
-        print(f"shardis: {error}", file=sys.stderr)
+        sys.stderr.write(f"shardis: {error}\n")  # In one write: others write there, too.
         return 1
 
 

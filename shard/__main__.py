@@ -23,7 +23,7 @@ def main(argv: list[str]) -> int:
             setproctitle(f"shardis: shard {config['index']}")
         return uvloop.run(run(config))
     except (ConfigError, LogDamaged, OSError) as error:
-        print(f"shardis: {error}{advice(error)}", file=sys.stderr)
+        sys.stderr.write(f"shardis: {error}{advice(error)}\n")  # In one write: others write there, too.
         return 1
 
 
