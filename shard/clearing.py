@@ -23,7 +23,9 @@ def clear(db: "Keyspace", *, later: bool) -> int:
         return 0
     if db.heard:
         listeners.emptied(db)
-    if later and removed <= SLOTS_FREED_AT_ONCE_KEYS:
+    if db.snapshot is not None:
+        db.snapshot.detach(db)  # It has to read what is thrown away here, and gives that up when it is done.
+    elif later and removed <= SLOTS_FREED_AT_ONCE_KEYS:
         # Looking into all slots, a slice at a time, would cost more than these keys.
         slots = [slot for slot in db.slots if slot is not EMPTY]
         values = [slot[key] for slot in slots for key in slot]

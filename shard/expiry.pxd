@@ -8,6 +8,7 @@ cdef class Expiries:
     cdef public list slots
     cdef public Py_ssize_t count
     cdef public long long tick
+    cdef public long long taken_ms
     cdef public object _slot_of
     cdef public dict _sets
     cdef public long long _tick_before

@@ -37,7 +37,7 @@ Keys = set[bytes]
 class Expiries:
     """Expiry times (absolute unix time, ms) of the keys of one db."""
 
-    __slots__ = ("slots", "count", "tick", "_slot_of", "_sets", "_tick_before", "_moving")
+    __slots__ = ("slots", "count", "tick", "taken_ms", "_slot_of", "_sets", "_tick_before", "_moving")
 
     def __init__(self, slot_of: Callable[[bytes], int] = slot_of, tick: int = 0) -> None:
         """`tick` is where the wheel stands, see there; a wheel that begins at 0 has to move every key once more."""
@@ -46,6 +46,8 @@ class Expiries:
         self.count = 0
         self.tick = tick
         """Up to where `due` has come, in units of 32 ms. The farther off from here, the coarser is a key's bucket."""
+        self.taken_ms = 0
+        """The time of the key that `due` took out last."""
         self._slot_of = slot_of
         self._sets: dict[int, Keys] = {}
         self._tick_before = tick
@@ -127,6 +129,7 @@ class Expiries:
         if at_ms >> TICK_SHIFT < self.tick and key not in spared:
             times.pop(key)
             self.count -= 1
+            self.taken_ms = at_ms
             return key
         self._enter(key, _set_number(key, at_ms, self.tick))
         return None

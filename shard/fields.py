@@ -41,6 +41,7 @@ def retime(db: "Keyspace", key: bytes, value: Hash) -> None:
 def remove_expired(db: "Keyspace", key: bytes, value: Hash, fields: list[bytes]) -> None:
     """Removes fields of the hash at `key` because their time has come, and the key if none is left."""
     store = db.store
+    db.about_to_change(key)
     for field in fields:
         value.remove(field)
     store.stats.expired_fields += len(fields)

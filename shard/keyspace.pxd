@@ -49,6 +49,7 @@ cdef class Keyspace:
     cdef public dict waiting
     cdef public dict watched
     cdef public bint heard
+    cdef public object snapshot
 
     @cython.locals(store=Store, number=cython.int, hashed=cython.Py_ssize_t)
     cpdef set(self, bytes key, value, bint keep_ttl=*, long long expire_at_ms=*)
@@ -63,6 +64,7 @@ cdef class Keyspace:
     cpdef get_to_write(self, bytes key)
     cpdef to_write(self, bytes key, kind)
     cpdef edit(self, bytes key, kind)
+    cpdef about_to_change(self, bytes key)
     cpdef changed(self, bytes key)
     cpdef changed_quietly(self, bytes key)
     cpdef changed_aside(self, bytes key, bint wakes=*)

@@ -8,7 +8,6 @@ Rule 3: time and chance are arguments: `store.now_ms` comes with every batch, no
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import compress
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +26,7 @@ from shard.values.hash import Hash
 from shard.watches import Watches
 
 if TYPE_CHECKING:
+    from shard.snapshot import DbSnapshot
     from shard.waiters import Queue
     from shard.watches import Watch
 
@@ -104,6 +104,7 @@ class Store:
         one.expiries, other.expiries = other.expiries, one.expiries
         one.volatile, other.volatile = other.volatile, one.volatile
         one.idle, other.idle = other.idle, one.idle
+        one.snapshot, other.snapshot = other.snapshot, one.snapshot
         self.changes += 1
         if one.heard or other.heard:
             listeners.replaced(one, other)
@@ -131,6 +132,7 @@ class Keyspace:
         "waiting",
         "watched",
         "heard",
+        "snapshot",
     )
 
     def __init__(self, store: Store, index: int) -> None:
@@ -149,6 +151,8 @@ class Keyspace:
         """The watches of each key that is watched."""
         self.heard = False
         """Whether anybody listens to what happens here, see listeners.py."""
+        self.snapshot: DbSnapshot | None = None
+        """What has to see a key before it changes; None while there is no snapshot, see snapshot.py."""
 
     # Reading
 
@@ -188,6 +192,8 @@ class Keyspace:
         """The value at `key` for a command that may change it: resets its idle clock, counts no hit or miss. O(1)."""
         value = self.peek(key)
         if value is not None:
+            if self.snapshot is not None:
+                self.snapshot.keep(key)
             self._touch(key)
         return value
 
@@ -254,6 +260,8 @@ class Keyspace:
         # No `*` before the two, though callers name them: what is compiled as C has no keyword-only arguments.
         store = self.store
         store.changes += 1
+        if self.snapshot is not None:
+            self.snapshot.keep(key)
         number = self.slot_of(key)
         # A key that gets another time keeps its old one until then, which is cheaper to change than to set anew.
         goes = self.expiries.count and (not self._expired(key, number) or store.hiding)
@@ -298,6 +306,7 @@ class Keyspace:
         else:
             store = self.store
             store.changes += 1
+            self.about_to_change(key)
             self._touch(key)
             if self.heard:
                 listeners.touch(self, key)
@@ -315,6 +324,11 @@ class Keyspace:
         else:
             self.changed(key)
         return value
+
+    def about_to_change(self, key: bytes) -> None:
+        """Says that something at `key`, which may be found by any way, is about to change. O(1) without a snapshot."""
+        if self.snapshot is not None:
+            self.snapshot.keep(key)
 
     def changed(self, key: bytes) -> None:
         """Says that the value at `key` was changed in place. O(1)."""
@@ -344,6 +358,7 @@ class Keyspace:
     def delete(self, key: bytes, event: bytes = events.DEL) -> bool:
         """Removes `key`; whether it was there. O(1), except for freeing a large value, which is left for later."""
         slot = self.slot_of(key)
+        self.about_to_change(key)
         if self.expiries.count:
             if self._expired(key, slot):
                 return False
@@ -364,6 +379,7 @@ class Keyspace:
     def take(self, key: bytes) -> tuple[Value, int]:
         """Takes the existing `key` out, to be put elsewhere: its value, and its expiry as of `expiry_ms`. O(1)."""
         slot = self.slot_of(key)
+        self.about_to_change(key)
         expires_ms = self.expiry_ms(key)
         self.expiries.discard(key, slot)
         if self.volatile is not None:
@@ -377,18 +393,20 @@ class Keyspace:
     def expire_at(self, key: bytes, at_ms: int) -> None:
         """Gives the existing `key` the expiry `at_ms`, absolute unix time in ms. O(1)."""
         self.store.changes += 1
+        self.about_to_change(key)
         self.expiries.set(key, self.slot_of(key), at_ms)
         if self.heard:
             listeners.touch(self, key, events.EXPIRE)
 
     def persist(self, key: bytes) -> bool:
         """Takes the expiry of `key` away; whether it had one. O(1)."""
-        if self.expiries.discard(key, self.slot_of(key)):
+        self.about_to_change(key)
+        had_one = self.expiries.discard(key, self.slot_of(key))
+        if had_one:
             self.store.changes += 1
             if self.heard:
                 listeners.touch(self, key, events.PERSIST)
-            return True
-        return False
+        return had_one
 
     def log(self, *argv: bytes) -> None:
         """Has `argv` logged instead of the request as it came; a second call logs a second effect."""
@@ -427,6 +445,7 @@ class Keyspace:
 
     def _remove_expired(self, key: bytes, slot: int) -> None:
         store = self.store
+        self.about_to_change(key)
         self.expiries.discard(key, slot)
         if self.volatile is not None:
             self.volatile.discard(key, slot)
@@ -446,6 +465,8 @@ class Keyspace:
         """
         for key in self.expiries.due(until_ms, self.store.blocked):
             if key is not None:
+                if self.snapshot is not None:
+                    self.snapshot.keep(key, self.expiries.taken_ms)
                 self._remove_expired(key, self.slot_of(key))
             yield key
         yield from fields.expire_due(self, until_ms)
@@ -453,8 +474,6 @@ class Keyspace:
     def is_volatile(self) -> bool:
         """Whether a key, or a field of one, will expire. O(1)."""
         return self.expiries.count > 0 or (self.volatile is not None and self.volatile.count > 0)
-
-    # The whole
 
     def held(self, key: bytes) -> Value | None:
         """What is at `key`, whatever its time. O(1)."""
@@ -478,19 +497,3 @@ class Keyspace:
             if slot:
                 for key in self.keys_in(number):
                     yield key, slot[key]
-
-    def _check(self) -> None:
-        """Asserts every invariant. O(n)."""
-        assert not len(EMPTY)
-        assert self.size == sum(map(len, self.slots))
-        self.expiries._check()
-        self.idle._check(self.size)
-        fields.check(self)
-        for number in compress(range(SLOTS), self.expiries.slots):
-            assert all(key in self.slots[number] for key in self.expiries.slots[number])
-        for number in compress(range(SLOTS), self.slots):
-            slot = self.slots[number]
-            if type(slot) is WideSlot:
-                slot._check()
-            assert all(self.slot_of(key) == number for key in slot)
-            assert None not in [slot[key] for key in slot]

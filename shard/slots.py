@@ -15,6 +15,11 @@ PARTS = 1024
 """Dicts in a WideSlot."""
 
 
+def part_of(key: bytes) -> int:
+    """The number of the dict of a WideSlot in which `key` is."""
+    return crc32(key) & (PARTS - 1)
+
+
 class WideSlot:
     """A slot of many keys, as PARTS dicts chosen by CRC32 of the key. Every operation on a key is O(1)."""
 

@@ -6,6 +6,7 @@ import shard.loan  # noqa: F401  The messages there answer to their names.
 from common.errors import RedisError
 from common.frame import CONTROL, VALUES
 from shard.control import CONTROLS, WHOLES
+from shard.invariants import check
 from shard.keyspace import Store
 from shard.late import Room
 from tests.bare_shard import BareShard
@@ -58,7 +59,7 @@ class HeldShard:
 
 def contents(store: Store) -> dict[Any, Any]:
     for db in store.dbs:
-        db._check()
+        check(db)
     return {
         (db.index, key): (bytes(slot[key]), db.expiry_ms(key)) for db in store.dbs for slot in db.slots for key in slot
     }

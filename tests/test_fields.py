@@ -6,6 +6,7 @@ import pytest
 
 from shard import fields
 from shard.fields import THINNED_MAX
+from shard.invariants import check
 from shard.keyspace import Keyspace
 from shard.values.hash import Hash
 from shard.walk import info
@@ -97,7 +98,7 @@ def test_the_log_gets_effects(bench: Bench, line: str, logged: list[bytes] | Non
     else:
         bench.call(line)
         assert bench.logged() == logged
-    bench.db._check()
+    check(bench.db)
 
 
 def test_a_field_found_expired_is_logged_before_the_command_that_found_it(bench: Bench) -> None:
@@ -111,7 +112,7 @@ def test_a_field_found_expired_is_logged_before_the_command_that_found_it(bench:
     assert bench.logged() == [b"HDEL h a b", b"HINCRBY h a 5"]
     assert (bench.store.stats.expired_fields, bench.store.stats.expired_keys) == (2, 0)
     assert info(bench.db)["keys_with_volatile_items"] == 0
-    bench.db._check()
+    check(bench.db)
 
 
 def test_the_key_goes_with_its_last_field(bench: Bench) -> None:
@@ -123,7 +124,7 @@ def test_the_key_goes_with_its_last_field(bench: Bench) -> None:
     assert bench.call("EXISTS h") == 0 and bench.logged() == [b"HDEL h a b"]
     assert (bench.db.size, bench.store.stats.expired_fields, bench.store.stats.expired_keys) == (0, 2, 0)
     assert bench.store.changes == 0
-    bench.db._check()
+    check(bench.db)
 
 
 def test_nothing_expires_in_a_replay(bench: Bench) -> None:
@@ -132,7 +133,7 @@ def test_nothing_expires_in_a_replay(bench: Bench) -> None:
     bench.wait(1000)
     replayed = bench.shard.replayed()
     db = replayed.executor.store.dbs[0]
-    db._check()
+    check(db)
     assert len(db.slots[db.slot_of(b"h")][b"h"]) == 3
     assert ShardConnection(replayed).call("HGETALL", "h") == [b"c", b"3"]
 
@@ -143,13 +144,13 @@ def test_the_index_follows_its_keys(bench: Bench, line: str) -> None:
     bench.call("HSET h b 2")
     bench.call(line)
     for db in bench.store.dbs:
-        db._check()
+        check(db)
     bench.wait(10)
     for db in bench.store.dbs[:2]:
         for key in (b"h", b"h2"):
             value = db.peek(key)
             assert not isinstance(value, Hash) or value.keys() == [b"b"]
-        db._check()
+        check(db)
 
 
 # --- More than are removed at once -----------------------------------------------------------------------------------
@@ -202,7 +203,7 @@ def last(bench: Bench) -> str:
 )
 def test_no_command_sees_one_that_is_due(full: Bench, line: str, reply: object) -> None:
     assert flat(full.call(line.format(last(full)))) == flat(reply)
-    full.db._check()
+    check(full.db)
     replayed = ShardConnection(full.shard.replayed())
     assert flat(replayed.call("HGETALL", "h")) == flat(full.call("HGETALL h"))
     assert replayed.call("HPTTL", "h", "FIELDS", 1, "later") == full.call("HPTTL h FIELDS 1 later")
@@ -226,18 +227,18 @@ def test_what_nobody_reads_goes_too(full: Bench) -> None:
     full.expire(NOW_MS + 110)
     assert info(full.db)["keys_with_volatile_items"] == 1
     assert len(full.db.slots[full.db.slot_of(b"h")][b"h"]) == 2
-    full.db._check()
+    check(full.db)
     full.wait(2000)
     full.expire(full.store.now_ms)
     assert full.call("HGETALL h") == [b"stays", b"1"] and full.store.stats.expired_fields == 3 * THINNED_MAX + 1
-    full.db._check()
+    check(full.db)
 
 
 def test_a_round_that_is_left_goes_on(full: Bench) -> None:
     full.wait(100)
     for _ in range(100):
         step = next(iter(fields.expire_due(full.db, full.store.now_ms)), 1)
-        full.db._check()
+        check(full.db)
         full.store.expired.clear()
         full.store.changes = 0
         if step is not None:
@@ -254,7 +255,7 @@ def test_blocked_keys_are_left_alone(full: Bench) -> None:
     full.wait(100)
     full.expire(full.store.now_ms)
     assert len(full.db.slots[full.db.slot_of(b"h")][b"h"]) == 2
-    full.db._check()
+    check(full.db)
 
 
 # --- At random -------------------------------------------------------------------------------------------------------
@@ -293,7 +294,7 @@ def test_as_a_model(bench: Bench, seed: int) -> None:
                 keys = bench.call(f"HKEYS {key}")
                 assert isinstance(keys, list) and {name.decode() for name in keys} == set(live)
         if step % 50 == 0:
-            bench.db._check()
+            check(bench.db)
     replayed = ShardConnection(bench.shard.replayed())
     for key in model:
         assert sorted(replayed.call("HKEYS", key)) == sorted(bench.client.call("HKEYS", key))

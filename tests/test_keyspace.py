@@ -9,6 +9,7 @@ import pytest
 from common.errors import WrongType
 from common.slot import SLOTS, shard_of_slot, slot_of, slot_of_whole, slots_of_shard
 from shard.garbage import FREED_MAX, free_some
+from shard.invariants import check
 from shard.keyspace import Keyspace, Store
 from shard.slots import SLOT_KEYS_MAX, WideSlot
 from shard.walk import all_keys, info, random_key, scan
@@ -124,7 +125,7 @@ def test_as_a_dict(seed: int, keys: str) -> None:
         random_step(random, store, model, names)
         if step % 10 == 0:
             for db, expected in zip(store.dbs, model.dbs, strict=True):
-                db._check()
+                check(db)
                 live = {key for key, (_, at_ms) in expected.items() if at_ms == -1 or at_ms > store.now_ms}
                 assert set(all_keys(db)) == live
                 assert dict(db.items()) == {key: expected[key][0] for key in live}
@@ -180,7 +181,7 @@ def test_an_expired_key_is_one_change_and_one_in_the_list() -> None:
     store.expired.clear()
     db.set(b"k", b"w", keep_ttl=True)
     assert store.expired == [(3, b"k")] and db.expiry_ms(b"k") == -1
-    db._check()
+    check(db)
 
 
 def test_nothing_expires_during_a_replay() -> None:
@@ -193,7 +194,7 @@ def test_nothing_expires_during_a_replay() -> None:
     store.now_ms, store.clock_s = NOW_MS + 7000, NOW_MS // 1000 + 7
     assert db.idle_s(b"k") == 7
     assert list(db.expire_due(store.now_ms)) == [b"k"]
-    db._check()
+    check(db)
 
 
 def test_info() -> None:
@@ -213,14 +214,14 @@ def test_a_wide_slot_at_the_limit_and_one_past_it() -> None:
         db.set(b"{tag}%d" % number, b"%d" % number)
     db.set(b"{tag}0", b"again")
     assert type(db.slots[slot]) is dict
-    db._check()
+    check(db)
     db.set(b"{tag}more", b"")
     assert type(db.slots[slot]) is WideSlot and db.size == SLOT_KEYS_MAX + 1
-    db._check()
+    check(db)
     assert db.get(b"{tag}0") == b"again" and db.get(b"{tag}more") == b""
     assert all(db.delete(b"{tag}%d" % number) for number in range(SLOT_KEYS_MAX))
     assert db.size == 1 and all_keys(db) == [b"{tag}more"]
-    db._check()
+    check(db)
 
 
 def test_what_was_cleared_is_freed_a_slice_at_a_time() -> None:
@@ -231,7 +232,7 @@ def test_what_was_cleared_is_freed_a_slice_at_a_time() -> None:
         db.set(b"%d" % number, b"", expire_at_ms=NOW_MS + 1000)
     tables = len([1 for value in dict(db.items()).values() if type(value) is Table])
     assert db.clear(later=True) == 2 * tables
-    db._check()
+    check(db)
     db.set(b"new", Table(a=b"1"))
     steps = 1
     while free_some(store.garbage):
@@ -292,7 +293,7 @@ def test_scan_returns_what_is_there_all_the_time(count: int, seed: int) -> None:
             other.delete(key) if random.random() < 0.4 else other.set(key, b"")
     assert found >= set(steady) and found <= set(names) and calls > 30
     for store in stores:
-        store.dbs[0]._check()
+        check(store.dbs[0])
 
 
 def test_a_cursor_stays_right_when_the_number_of_shards_changes() -> None:
@@ -355,7 +356,7 @@ def test_whole_keys_make_other_slots() -> None:
     for number in range(100):
         db.set(b"{tag}%d" % number, b"", expire_at_ms=NOW_MS + 5)
     assert sum(map(bool, db.slots)) > 90
-    db._check()
+    check(db)
     assert len([key for key in db.expire_due(NOW_MS + 1000) if key]) == 100
 
 
@@ -384,4 +385,4 @@ def test_random_key_among_expired_ones() -> None:
     assert {random_key(db) for _ in range(5)} == {b"alive"}
     db.delete(b"alive")
     assert {random_key(db) for _ in range(20)} == {None} and db.size == 0
-    db._check()
+    check(db)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from common.frame import packer, unpacker
+from shard.invariants import check
 from shard.keyspace import Store
 from shard.states import effects_of, laid_over, packed, put, state, unpacked
 from tests.held_shard import NOW_MS, HeldShard
@@ -56,4 +57,4 @@ def test_what_is_laid_over_is_gone_afterwards() -> None:
         db.set(b"b", b"made")
         heard.append(db.heard)
     assert db.size == 0 and not any(db.slots) and not db.expiries.count
-    db._check()
+    check(db)

@@ -178,6 +178,7 @@ def hgetex(db: Keyspace, key: bytes, *words: bytes) -> list[bytes | None]:
 def _read_to_write(db: Keyspace, key: bytes, fields: tuple[bytes, ...]) -> Hash | None:
     """As `to_write`, but it counts a hit or miss."""
     value: Hash | None = db.get(key, Hash)
+    db.about_to_change(key)
     return value if value is None or value.times is None else without_due(db, key, value, fields)
 
 

@@ -140,6 +140,7 @@ def _found(db: Keyspace, key: bytes, how: Sorting) -> list[bytes | None]:
     value = db.get(key)
     if value is not None and type(value) not in ELEMENTS:
         raise WrongType()
+    db.about_to_change(key)  # Its encoding may.
     elements = [] if value is None else _in_order(db, value, how)
     if not how.gets:
         return elements

@@ -27,6 +27,7 @@ class Delivery:
         """Whether the group went on."""
         self.claims: dict[tuple[bytes, int, int], list[bytes]] = {}
         """The IDs that changed, by consumer, time of delivery and count."""
+        db.about_to_change(key)
         consumer = group.consumers.get(name)
         self.is_new = consumer is None
         if consumer is None:

@@ -143,6 +143,7 @@ def xack(db: Keyspace, key: bytes, name: bytes, *words: bytes) -> int:
     group = None if stream is None else stream.groups.get(name)
     if group is None:
         return 0
+    db.about_to_change(key)
     acknowledged: int = sum([group.forget(id_) for id_ in [parse_id(word) for word in words]])
     if acknowledged:
         db.changed_aside(key)
