@@ -48,3 +48,44 @@ def crc64(data: bytes, crc: int = 0) -> int:
         crc = table[(crc ^ view[at]) & 0xFF] ^ crc >> 8
         at += 1
     return crc
+
+
+def crc64_combine(crc_a: int, crc_b: int, size_b: int) -> int:
+    """The checksum of two texts one behind the other, of those of each and the size of the second. O(log size_b).
+
+    >>> crc64_combine(crc64(b"123"), crc64(b"456789"), 6) == crc64(b"123456789")
+    True
+    """
+    if size_b < 0:
+        raise ValueError("a negative size")
+    power = _ONE
+    place = 0
+    while size_b >> place:
+        if size_b >> place & 1:
+            power = _product(power, _power(place))
+        place += 1
+    return _product(power, crc_a) ^ crc_b
+
+
+_ONE = 1 << 63
+"""The polynomial 1: reflected, so the highest bit is x**0."""
+_POWERS = [_ONE >> 8]
+"""x**8, which is a byte of zeros behind a text, and the square of that before."""
+
+
+def _power(place: int) -> int:
+    """What 2**place bytes of zeros behind a text do to its checksum."""
+    while len(_POWERS) <= place:
+        _POWERS.append(_product(_POWERS[-1], _POWERS[-1]))
+    return _POWERS[place]
+
+
+def _product(one: int, other: int) -> int:
+    """Of two polynomials, modulo that of the checksum."""
+    product = 0
+    while one:
+        if one & _ONE:
+            product ^= other
+        one = one << 1 & (1 << 64) - 1
+        other = other >> 1 ^ _POLYNOMIAL_REFLECTED if other & 1 else other >> 1
+    return product
