@@ -32,6 +32,7 @@ cdef class Executor:
     cdef public object detour
     cdef public object park
     cdef public object wake
+    cdef public object heard_record
     cdef public bint loading
     cdef public object refusal
     cdef public dict errors

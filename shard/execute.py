@@ -17,6 +17,7 @@ from common.command import Command, Flag, Table
 from common.command_stats import CommandStats, count_kind
 from common.errors import Loading, RedisError
 from common.frame import DB_SHIFT, JOINED, NO_TOUCH, RESP3, VALUES
+from common.record import COMMAND as RECORD
 from common.resp import ENCODERS, HEADS, HEADS_COUNT, INTEGERS, INTEGERS_COUNT, LINE_END, OK, encode, error_reply
 from shard.blocking import Blocked
 from shard.commands.as_sent import AsSent
@@ -85,6 +86,8 @@ class Executor:
         """None where nothing may wait."""
         self.wake: Callable[[], None] | None = None
         """Serves who waits for what is in `store.ready`; None where that comes later."""
+        self.heard_record: Callable[[list[bytes]], None] = lambda argv: None
+        """Takes note of the records that stand in the log."""
         self.loading = False
         self.refusal: RedisError | None = None
         self.state(loading=False, refusal=None)
@@ -270,10 +273,19 @@ class Executor:
 
     def replay(self, db: int, argv: list[bytes]) -> None:
         """Does again what the log says.  Raises RedisError if it cannot be done: then the log is not ours."""
+        if argv[0] == RECORD:
+            self.heard_record(argv)
+            return
         entry = self.entry_of(argv)
         store = self.store
         try:
-            entry.handler(store.dbs[db], *argv[entry.words :])
+            # As in `run`: passing them one by one saves a slice and a tuple.
+            if entry.words == 1 and len(argv) == 3:
+                entry.handler(store.dbs[db], argv[1], argv[2])
+            elif entry.words == 1 and len(argv) == 4:
+                entry.handler(store.dbs[db], argv[1], argv[2], argv[3])
+            else:
+                entry.handler(store.dbs[db], *argv[entry.words :])
         except TypeError:
             self.table.find(argv)  # Says so if it is the number of words that is wrong.
             raise

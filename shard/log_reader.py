@@ -11,9 +11,12 @@ The text of a log: RESP commands, and between them lines beginning with "#" ("#T
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+COMPILED = not __file__.endswith(".py")
+"""Whether this is the compiled module."""
 
 ARGUMENT_BYTES_MAX = 1 << 32
 """A longer argument is a damaged length: eight times what proto-max-bulk-len lets a client send as it comes."""
@@ -34,6 +37,9 @@ COUNTS = {b"*%d" % number: number for number in range(1, 1024)}
 COMMAND_START = re.compile(rb"(?<=\r\n)\*[1-9][0-9]*\r\n\$[0-9]+\r\n")
 LINE_START = re.compile(rb"(?:\*[0-9]*|#[^\n]*)\r?")
 LENGTH_START = re.compile(rb"\$[0-9]*\r?")
+STAR, DOLLAR, ZERO, NINE, CR, LF = b"*$09\r\n"
+DIGITS_MAX = 10
+"""A number with more digits is looked at with care."""
 CONTROLS = frozenset((b"SELECT", b"MULTI", b"EXEC"))
 ALONE_IN_A_GROUP = frozenset((b"FLUSHALL", b"FLUSHDB"))
 """The writes of one word: any other in a group that never ends may have been its EXEC, before it was damaged."""
@@ -117,9 +123,13 @@ class LogReader:
             if self._parts_bytes < self._length + 2:
                 return []
             data = self._end_argument()
+        data = self._rest + data
+        runs: list[Run] = []
+        pos = self._scan(data, runs) if COMPILED else 0
         # One split finds all lines at once, twice as fast as looking for each. A value that contains a line end falls
         # into several pieces and is put together again by its length.
-        return self._take((self._rest + data).split(b"\r\n"))
+        self._take(data[pos:].split(b"\r\n"), runs)
+        return [run for run in runs if run[1]]
 
     def finish(self) -> None:
         """Says that the file ends here.  Raises LogDamaged if what is unfinished is no tail that a crash cut off."""
@@ -134,14 +144,64 @@ class LogReader:
                 if len(argv) == 1 and argv[0].upper() not in ALONE_IN_A_GROUP:
                     raise LogDamaged(self._group_start, "MULTI without EXEC, but with a command that may have been it")
 
-    def _take(self, pieces: list[bytes]) -> list[Run]:
+    def _scan(self, data: bytes, runs: list[Run]) -> int:
+        """Commands from the beginning of `data`, as long as nothing is unusual or has not ended: up to where.
+
+        Compiled, this takes half as long as `_take`: a line that says a length makes no object.
+        """
+        view = data  # Compiled, this is a C pointer: a look at a byte and a copy out of it cost no object.
+        length = len(data)
+        before = self.fed_bytes - length
+        argv, missing, start = self._argv, self._missing, self._start
+        pos = 0
+        commands = self._new_run(runs)
+        while True:
+            while missing:
+                end = pos + 1
+                size = 0
+                while end < length and end - pos < DIGITS_MAX and view[end] >= ZERO and view[end] <= NINE:
+                    size = size * 10 + view[end] - ZERO
+                    end += 1
+                first = end + 2
+                if first + size + 2 > length or end == pos + 1 or view[pos] != DOLLAR:
+                    break
+                if view[end] != CR or view[end + 1] != LF or view[first + size] != CR or view[first + size + 1] != LF:
+                    break
+                argv.append(view[first : first + size])
+                missing -= 1
+                pos = first + size + 2
+            if missing:
+                break
+            if argv:
+                if len(argv) <= 2 and argv[0].upper() in CONTROLS:
+                    outside = self._group is None
+                    self._control(start, argv, runs)
+                    commands = self._new_run(runs)
+                    if outside:
+                        self._group_start = start
+                else:
+                    commands.append(argv)
+                argv = []
+            start = before + pos
+            end = pos + 1
+            size = 0
+            while end < length and end - pos < DIGITS_MAX and view[end] >= ZERO and view[end] <= NINE:
+                size = size * 10 + view[end] - ZERO
+                end += 1
+            if end + 2 > length or not size or view[pos] != STAR or view[end] != CR or view[end + 1] != LF:
+                break
+            missing = size
+            pos = end + 2
+        self._argv, self._missing, self._start = argv, missing, start
+        return pos
+
+    def _take(self, pieces: list[bytes], runs: list[Run]) -> None:
         """Commands out of `pieces`, of which the last is what has not ended."""
         lengths, counts = LENGTHS, COUNTS
         argv, missing = self._argv, self._missing
         at, last = 0, len(pieces) - 1
         start = -1  # the piece where the command under way began; -1: it was fed before
         group_start = -1  # the same for the open group
-        runs: list[Run] = []
         commands = self._new_run(runs)
         while True:
             while missing and at < last:
@@ -159,7 +219,11 @@ class LogReader:
             if argv:
                 if len(argv) <= 2 and argv[0].upper() in CONTROLS:
                     group = self._group
-                    self._control(pieces, start, argv, runs)
+                    try:
+                        self._control(-1, argv, runs)
+                    except LogDamaged as damage:
+                        damage.offset = self._offset(pieces, start)
+                        raise
                     commands = self._new_run(runs)
                     if group is None:
                         group_start = start
@@ -175,7 +239,6 @@ class LogReader:
         if self._group is not None and (group_start >= 0 or self._group_start < 0):
             self._group_start = self._offset(pieces, group_start)
         self._keep_rest(pieces, start if missing else last)
-        return [run for run in runs if run[1]]
 
     def _new_run(self, runs: list[Run]) -> list[list[bytes]]:
         """A list for the commands that come next: in the open group, or in `runs`."""
@@ -188,16 +251,16 @@ class LogReader:
         for what happens once a `feed`."""
         return self._start if at < 0 else self.fed_bytes - len(b"\r\n".join(pieces[at:]))
 
-    def _control(self, pieces: list[bytes], start: int, argv: list[bytes], runs: list[Run]) -> None:
-        """Follows what is no effect: in which db, and whether in a group."""
+    def _control(self, offset: int, argv: list[bytes], runs: list[Run]) -> None:
+        """Follows what is no effect: in which db, and whether in a group; `offset` is where it stands."""
         name = argv[0].upper()
         if name == b"SELECT":
             if len(argv) != 2 or not argv[1].isdigit() or int(argv[1]) >= self.databases:
-                raise LogDamaged(self._offset(pieces, start), f"no such db: SELECT {_excerpt(b' '.join(argv[1:]))}")
+                raise LogDamaged(offset, f"no such db: SELECT {_excerpt(b' '.join(argv[1:]))}")
             self._db = int(argv[1])
         elif len(argv) != 1 or (name == b"MULTI") != (self._group is None):
             where = "outside" if self._group is None else "inside"
-            raise LogDamaged(self._offset(pieces, start), f"{_excerpt(b' '.join(argv))} {where} a group")
+            raise LogDamaged(offset, f"{_excerpt(b' '.join(argv))} {where} a group")
         elif self._group is None:
             self._group, self._group_start = [], -1
         else:
@@ -274,6 +337,8 @@ class LogSlice:
     dropped_bytes: int = 0
     """In the last slice: the length of an unfinished tail, which begins at `offset`."""
     file: str = ""
+    entries: list[Any] = field(default_factory=list)
+    """Of an RDB file: [(db, key, value, expiry in ms or -1), ...]."""
 
 
 def read_slices(file: BinaryIO, size_bytes: int, slice_bytes: int, databases: int) -> Iterator[LogSlice]:

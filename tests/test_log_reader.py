@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from shard import log_reader
 from shard.log_buffer import encode
 from shard.log_reader import (
     ANNOTATION_BYTES_MAX,
@@ -33,6 +34,12 @@ GROUP = [
 
 LOG = [b"#TS:1700000000\r\n", SET, SELECT_3, SET, b"".join(GROUP), SET, b"# note\r\n", encode([b"DEL", b"k"]), ODD]
 """Pieces that are handed out whole or not at all."""
+
+
+@pytest.fixture(autouse=True, params=[False, True], ids=["lines", "bytes"])
+def walk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module walks over lines as plain Python, over bytes when compiled; either can do both."""
+    monkeypatch.setattr(log_reader, "COMPILED", request.param)
 
 
 def commands(runs: list[Run]) -> list[tuple[int, list[bytes]]]:
@@ -153,6 +160,28 @@ def test_a_flipped_bit_is_found_or_only_changes_a_value() -> None:
             # One of SELECT, MULTI and EXEC whose name was damaged counts as a command, and no server knows that one.
             assert count <= len(commands(runs)) <= count + 1, f"byte {at} bit {bit}"
     assert refused > 4 * middle
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_both_walks_find_the_same(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a log that is whole or has one damaged byte, fed in pieces: the same commands, or the same complaint."""
+    random = Random(seed)
+    data = bytearray(b"".join(random.choice([*LOG, LONG]) for _ in range(30)))
+    if seed % 2:
+        data[random.randrange(len(data))] = random.choice(b"*$019\r\n#x")
+    step = random.choice((7, 100, 4096))
+    found: list[object] = []
+    for compiled in (False, True):
+        monkeypatch.setattr(log_reader, "COMPILED", compiled)
+        reader = LogReader(databases=16)
+        try:
+            runs = [run for at in range(0, len(data), step) for run in reader.feed(bytes(data[at : at + step]))]
+            reader.finish()
+        except LogDamaged as damage:
+            found.append((damage.offset, damage.reason))
+        else:
+            found.append((reader.whole_bytes, commands(runs)))
+    assert found[0] == found[1]
 
 
 def test_a_length_that_swallows_the_rest_is_damage_and_not_a_tail() -> None:

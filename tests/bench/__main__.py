@@ -4,7 +4,10 @@
     $ python -m tests.bench --only SET GET --pipeline 16 --requests 50000 --rounds 5 --json figures.json
     $ python -m tests.bench --shards 4 --only "MGET 10" "MSET 10" "EXEC 5" --pipeline 16
     $ python -m tests.bench --publish --renames --holds
-    $ python -m tests.bench --memory --members --idle --startup --loading
+    $ python -m tests.bench --memory --members --idle --startup
+    $ python -m tests.bench --loading --commands 5000000 --shards 2
+    $ python -m tests.bench --rewrite --resharding --shards 2 --to 4
+    $ python -m tests.bench --appendfsync always --only SET INCR --pipeline 1 16
 
 Without persistence unless `--appendfsync everysec`. What is printed last is the table; the lines before it come as soon
 as they are measured.
@@ -20,7 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.bench import borrowing, fanout, footprint, rows, starting, throughput
+from tests.bench import borrowing, fanout, footprint, loading, resharding, rewriting, rows, starting, throughput
 from tests.reference import RedisServer, Reference
 from tests.servers import Server, Shardis
 
@@ -34,11 +37,17 @@ def main(arguments: list[str]) -> int:
         persistence = {"appendonly": "yes", "appendfsync": options.appendfsync}
     found: dict[str, Any] = {"machine": platform.platform(), "python": sys.version.split()[0], "shards": options.shards}
     parts = [options.memory, options.members, options.idle, options.startup, options.loading]
-    parts += [options.publish, options.renames, options.holds]
+    parts += [options.publish, options.renames, options.holds, options.rewrite, options.resharding]
     if options.startup:
         found["startup"] = starting.startup(kinds(options, STARTUP_SHARDS), print)
     if options.loading:
-        found["loading"] = starting.loading(kinds(options, options.shards), print)
+        one = kinds(options, 1)
+        found["loading"] = loading.loading(one, options.shards, print, options.commands, options.rounds)
+    if options.rewrite:
+        found["rewrite"] = rewriting.rewriting(kinds(options, 1), print, options.keys or rewriting.KEYS)
+    if options.resharding:
+        to = options.to or 2 * options.shards
+        found["resharding"] = resharding.resharding(options.shards, to, print, options.keys or resharding.KEYS)
     if options.members:
         found["members"] = footprint.members(kinds(options, options.shards), print)
     with_servers = [options.memory, options.idle, options.publish, options.renames, options.holds]
@@ -99,7 +108,12 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--members", action="store_true", help="growth by a million members in 10,000 keys, by type")
     parser.add_argument("--idle", action="store_true", help="CPU time over ten idle seconds")
     parser.add_argument("--startup", action="store_true", help=f"to the first answered GET, {STARTUP_SHARDS} shards")
-    parser.add_argument("--loading", action="store_true", help="commands per second from a log")
+    parser.add_argument("--loading", action="store_true", help="commands per second from a log, on one core")
+    parser.add_argument("--commands", type=int, default=loading.COMMANDS, help="how many the log of --loading has")
+    parser.add_argument("--rewrite", action="store_true", help="BGREWRITEAOF: how long, and what readers notice")
+    parser.add_argument("--resharding", action="store_true", help="a start with another number of shards")
+    parser.add_argument("--to", type=int, metavar="SHARDS", help="that --resharding goes to; twice --shards")
+    parser.add_argument("--keys", type=int, help="of --rewrite (1,000,000) and --resharding (10,000,000)")
     parser.add_argument("--publish", action="store_true", help="messages per second to 100 subscribers")
     parser.add_argument("--renames", action="store_true", help="how long a RENAME takes, over one shard and over two")
     parser.add_argument("--holds", action="store_true", help="what GET and SET lose by a hold on keys of others")

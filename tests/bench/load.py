@@ -118,7 +118,7 @@ def pipelined(client: Client, commands: Iterator[tuple[str, ...]], batch: int = 
 def _flush(client: Client, waiting: list[tuple[str, ...]]) -> int:
     count = len(waiting)
     client.send_bytes(b"".join([encode_command(argv) for argv in waiting]))
-    refused = [reply for reply in client.read_many(count) if isinstance(reply, Error)]
+    refused = [reply.value for reply in client.read_many(count) if isinstance(reply.value, Error)]
     if refused:
         raise LoadFailed(f"{waiting[0][0]} was refused: {refused[0]!r}")
     waiting.clear()

@@ -4,6 +4,7 @@ A real server is one process, "server". A Shardis is its "router", "shard 0" and
 should cost nothing.
 """
 
+import contextlib
 import os
 import re
 from dataclasses import dataclass
@@ -88,6 +89,16 @@ def cpu_readings(pids: dict[str, int]) -> dict[str, CpuReading]:
 def used(before: dict[str, CpuReading], after: dict[str, CpuReading]) -> dict[str, CpuTime]:
     """By role, between two readings."""
     return {role: after[role].since(before[role]) for role in before if role in after}
+
+
+def proportional_bytes(server: Server) -> int:
+    """The memory of all its processes, and of those that they forked, a page that some of them share counted once."""
+    process = psutil.Process(server.pid)
+    found = 0
+    for each in (process, *process.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found += each.memory_full_info().pss
+    return found
 
 
 def resident_bytes(server: Server) -> int:
