@@ -30,6 +30,9 @@ NO_TOUCH = 16
 """The client asked that its reads leave no trace in the idle clocks (CLIENT NO-TOUCH)."""
 AS_ONE = 32
 """The commands of the run are a transaction: nothing comes between them."""
+RECORDED = 64
+"""The run is a part of a write over several shards, whose record is its first item, see common/record.py; always
+AS_ONE."""
 DB_SHIFT = 8
 """The number of the db is the rest of the header."""
 

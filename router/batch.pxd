@@ -69,6 +69,8 @@ cdef class Batch:
     cdef public bint dispatched
     cdef public Py_ssize_t size
     cdef public list pushes
+    cdef public object record
+    cdef public list records
 
     @cython.locals(count=Py_ssize_t, header=cython.longlong, open_=list, steps=list, route=Route, found=Route, argv=list,
                    words=Py_ssize_t, shard=int, run=Run)

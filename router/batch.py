@@ -21,6 +21,7 @@ from router.plan import InOrder, cut
 if TYPE_CHECKING:
     from common.command import Command
     from router.link import Link
+    from router.records import SplitRecord
     from router.server import Router
     from router.session import Session
     from router.slowlog import Call
@@ -260,7 +261,20 @@ def owner_of(argv: list[bytes], route: Route, owners: Owners) -> int:
 class Batch:
     """Steps in the client's order, and the runs that answer them."""
 
-    __slots__ = ("session", "steps", "runs", "open", "header", "plain", "waiting", "dispatched", "size", "pushes")
+    __slots__ = (
+        "session",
+        "steps",
+        "runs",
+        "open",
+        "header",
+        "plain",
+        "waiting",
+        "dispatched",
+        "size",
+        "pushes",
+        "record",
+        "records",
+    )
 
     def __init__(self, session: "Session", shards: int, header: int) -> None:
         self.session = session
@@ -277,6 +291,10 @@ class Batch:
         """Commands in it."""
         self.pushes: list[bytes | Callable[[], None]] = []
         """Messages that answer nothing and go behind its replies, and what is to be done then: see Session.push."""
+        self.record: SplitRecord | None = None
+        """That of the commands which are cut, if more of them may be added to it."""
+        self.records: list[SplitRecord] = NOTHING
+        """All of them."""
 
     def run(self, shard: int, header: int) -> Run:
         """The open run of `shard` under `header`; another header begins another run behind it."""
@@ -377,6 +395,12 @@ class Batch:
         control: int = 0,
     ) -> None:
         """A call in parts, one for each shard named, whose replies `merge` joins."""
+        self.plain = False
+        self.steps.append(Join(argv, shards, parts, merge, self.session.protocol, command))
+        # What is a part of an EXEC is recorded with that as a whole.
+        if command.flags & Flag.WRITE and not control and type(self) is Batch and self.session.router.recording:
+            self.session.router.records.split(self, shards, parts)
+            return
         header = self.header | VALUES | control
         open_ = self.open
         for place, shard in enumerate(shards):
@@ -384,8 +408,6 @@ class Batch:
             if run is None or run.header != header:
                 run = self.run(shard, header)
             run.requests.append(parts[place])
-        self.plain = False
-        self.steps.append(Join(argv, shards, parts, merge, self.session.protocol, command))
 
     def take_pushes(self) -> bytes:
         """The messages, which are then somebody else's to send."""
@@ -410,6 +432,8 @@ class Batch:
         """Puts all runs on their links: one turn, Rule 1."""
         runs = self.runs
         self.dispatched = True
+        for record in self.records:
+            record.seal()
         self.waiting += len(runs)
         if len(runs) == 1 and self.plain:
             runs[0].header |= JOINED
@@ -443,7 +467,8 @@ class Batch:
         """Lets go of what leads back here. Without it every batch is a reference cycle: the collector took a quarter
         of the router's time.
         """
-        self.runs = self.open = self.steps = NOTHING
+        self.runs = self.open = self.steps = self.records = NOTHING
+        self.record = None
 
     def _answers(self) -> dict[int, Iterator[Any]]:
         by_shard: dict[int, list[Any]] = {}

@@ -196,7 +196,7 @@ class BlockingOverShards(Blocking):
         if ending is None:
             self._wait(outcome)
         else:
-            self.holding.release(outcome.changes, (), ignore)
+            self.holding.release(outcome.changes, outcome.parts, ignore)
             self._end(ending[0])
 
     def _wait(self, blockage: Blockage) -> None:
@@ -215,7 +215,7 @@ class BlockingOverShards(Blocking):
             run = AskToWait(self.batch, shard, message, self.call, self._stopped)
             run.blocking = self
             links[shard].put(run)
-        holding.release(blockage.changes, (), ignore)
+        holding.release(blockage.changes, blockage.parts, ignore)
 
     def _stopped(self, shard: int, answer: Any) -> None:
         """A waiter is no more: because the call had it withdrawn, or because the shard died."""

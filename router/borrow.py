@@ -2,7 +2,7 @@
 
     turn 1   to each shard concerned   hold      its keys are touched by nobody else from here on; what is away is lent
     turn 2   to the home shard         borrow    runs the command as it is, over its own keys and the borrowed ones
-    turn 3   to the others             release   what became of their keys
+    turn 3   to all                    release   what became of their keys, and the record of it all
 
 `Loan` is the part behind the holds: also of a command that is one of several under the same holds, as in a transaction.
 There it asks for what it needs to be lent (a turn more), and gives it back instead of releasing it.
@@ -12,8 +12,6 @@ Rule 1: the client gets its reply when every shard has written its part to its l
 Rule 2: of a command whose first key that is there decides (LMPOP) nothing is lent: the shards say which of its keys
         they have, and it runs as it is where the first of those lives. The others it never looks at.
 Rule 3: a command that forms keys of the data itself (SORT BY) has the whole of all shards held, and what it forms lent.
-
-A shard that dies between `borrow` and `release` can leave a command done in part, see shard/loan.py.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.command import Command, Flag
 from common.errors import RedisError
+from common.record import Parts
 from common.resp import error_reply
 from router.batch import Batch, Later
 from router.holding import NAMES, STATES, Holding, Keys
@@ -39,13 +38,13 @@ Place = list[Any]
 class Blockage:
     """How a call waits that found nothing: its keys, for a value of what kind, until when; what it answers then.
 
-    `argv` is what is run when there is something; `changes` what it changed all the same, by shard: the holds go on,
-    and whoever releases them has them done.
+    `argv` is what is run when there is something; `changes` what it changed all the same, by shard, and `parts` what it
+    did where it ran: the holds go on, and whoever releases them has it done.
     """
 
-    __slots__ = ("keys", "kind", "lasting", "until_ms", "nothing", "argv", "changes")
+    __slots__ = ("keys", "kind", "lasting", "until_ms", "nothing", "argv", "changes", "parts")
 
-    def __init__(self, how: list[Any], argv: list[bytes], changes: dict[int, list[Any]]) -> None:
+    def __init__(self, how: list[Any], argv: list[bytes], changes: dict[int, list[Any]], parts: Parts) -> None:
         self.keys: list[bytes] = how[0]
         self.kind: str = how[1]
         self.lasting: bool = how[2]
@@ -53,6 +52,7 @@ class Blockage:
         self.nothing: bytes = how[4]
         self.argv: list[bytes] = how[5] or argv
         self.changes = changes
+        self.parts = parts
 
 
 Outcome = bytes | RedisError | Blockage
@@ -106,13 +106,15 @@ class Loan:
         given: dict[int, Any] | None = None,
         last: bool = False,
         waits: bool = False,
+        parts: Parts | None = None,
     ) -> None:
         """Runs the command and calls `then`. `given` is what the shards gave when they granted the holds, as
         `course.gives()` says; without it they are asked.
 
         Other things may be done under the holds afterwards, unless it is the `last`: then they are released, but where
         the outcome is a Blockage, or unknown; whoever has them then ends the holding. That is so for a call that
-        `waits`; any other answers at once that there is nothing.
+        `waits`; any other answers at once that there is nothing. What was done is added to `parts` where it is not the
+        last.
         """
         self.holding = holding
         self.router = holding.router
@@ -121,6 +123,7 @@ class Loan:
         self.then = then
         self.last = last
         self.waits = waits
+        self.parts: Parts = {} if parts is None else parts
         self.home = course.home
         self.lent: list[list[Any]] = []
         self.missing = 0
@@ -207,19 +210,26 @@ class Loan:
             return
         if self.course.reads:
             self.router.trackers.read(self.holding.batch.session.id, self.course.reads)
-        reply, changed, how = answer
+        reply, changed, how, done = answer
         changes: dict[int, list[Any]] = {}
         for change in changed:
             changes.setdefault(self.router.shard_of(change[1]), []).append(change)
+        parts: Parts = {home: [["held", done, []]]} if done else {}
         if how is not None:
-            self._end(Blockage(how, self.course.argv, changes))
+            self._end(Blockage(how, self.course.argv, changes, parts))
         elif self.last:
             self.holding.release(
-                changes, (), lambda fault: self._end(reply if fault is None else fault), ended=self.home
+                changes,
+                parts if changes else {},
+                lambda fault: self._end(reply if fault is None else fault),
+                ended=-1 if changes else home,
             )
         else:
             for shard, changed in changes.items():
                 self.holding.tell(shard, ["give_back", self.holding.id, changed])
+                parts.setdefault(shard, []).append(["held", b"", changed])
+            for shard, items in parts.items():
+                self.parts.setdefault(shard, []).extend(items)
             self._end(reply)
 
     def _fail(self, error: RedisError) -> None:

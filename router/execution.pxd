@@ -14,6 +14,7 @@ cdef class Unit(Batch):
 cdef class Share(Run):
     cdef public Unit unit
     cdef public list runs
+    cdef public object record
 
     cpdef answer(self, replies)
 

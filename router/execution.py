@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from common.command import Command
 from common.errors import RedisError
+from common.flags import Flag
 from common.frame import CONTROL, JOINED, VALUES
+from common.record import Item
 from common.resp import NULL_ARRAY, encode, error_reply
 from router.batch import Batch, Join, Later, Run, join_in
 from router.dispatch import Deferred, check_shards, run_queued
 from router.holding import Holding
+from router.records import Record
 from router.scope import Scope
 from router.stages import Stages
 from router.transaction import EXEC, Transaction, refused
@@ -83,10 +86,16 @@ class Unit(Batch):
 class Share(Run):
     """What one shard does of a unit: one message, in the name of the client's batch."""
 
-    __slots__ = ("unit", "runs")
+    __slots__ = ("unit", "runs", "record")
 
     def __init__(
-        self, batch: Batch, unit: Unit, shard: int, runs: list[Run], hold: int | None, watching: Watching | None
+        self,
+        batch: Batch,
+        unit: Unit,
+        shard: int,
+        runs: list[Run],
+        hold: int | None,
+        watching: Watching | None,
     ) -> None:
         self.batch = batch
         self.shard = shard
@@ -97,9 +106,15 @@ class Share(Run):
         if watching is not None:
             message[2] = watching.id
             message.append(watching.shards[shard])
+        self.record: Record | None = None
         self.requests = [message]
         self.replies = ()
         unit.waiting += 1
+
+    def add(self, record: Record, data: bytes) -> None:
+        """Makes it a part of a write over several shards."""
+        self.record = record
+        self.requests = [[*self.requests[0], *[None] * (5 - len(self.requests[0])), data]]
 
     def request_of(self, place: int) -> list[Any]:
         return [request for run in self.runs for request in run.requests][place]
@@ -121,11 +136,15 @@ class Share(Run):
         else:
             for run, given in zip(self.runs, answer, strict=True):
                 run.take(given)
+        if self.record is not None:
+            self.record.answered()
         self._done()
 
     def fail(self, error: RedisError) -> None:
         for run in self.runs:
             run.take(run.failure(error))
+        if self.record is not None:
+            self.record.answered(failed=True)
         self._done()
 
     def _done(self) -> None:
@@ -144,6 +163,11 @@ class ShareInBatch(Share):
     def _done(self) -> None:
         self.batch.waiting -= 1  # Not the last that it waits for: that is the reply of EXEC.
         super()._done()
+
+
+def item_of(runs: list[Run]) -> Item:
+    """What a shard is asked to do, as a record says it."""
+    return ["runs", [[run.header, run.requests] for run in runs]]
 
 
 class Execution(Deferred):
@@ -176,14 +200,21 @@ class Execution(Deferred):
         parts = unit.parts()
         if watching is not None:
             parts.setdefault(next(iter(watching.shards)), [])
+        recorded = self._record(parts) if session.router.recording and len(parts) > 1 else {}
         for shard, runs in parts.items():
-            batch.runs.append(ShareInBatch(batch, unit, shard, runs, None, watching))
+            share = ShareInBatch(batch, unit, shard, runs, None, watching)
+            if shard in recorded:
+                share.add(*recorded[shard])
+            batch.runs.append(share)
             batch.open[shard] = None
         self.over()
         unit.begun()
 
-    def send(self, then: Callable[[Unit], None], holding: Holding, place: int, until: int) -> None:
-        """Sends the commands from `place` up to `until`, in one turn, under holds; `then` hears when they are done."""
+    def send(
+        self, then: Callable[[Unit], None], holding: Holding, place: int, until: int, parts: dict[int, list[Item]]
+    ) -> None:
+        """Sends the commands from `place` up to `until`, in one turn, under holds; `then` hears when they are done.
+        What the shards are asked to do is added to `parts`, if they write."""
         unit = Unit(self.session, then)
         unit.fill(self.transaction, place, until)
         for shard, runs in unit.parts().items():
@@ -193,9 +224,26 @@ class Execution(Deferred):
             link = self.session.router.links[shard]
             if not held or holding.alive(shard):
                 link.put(share)
+                if self._writes(runs):
+                    parts.setdefault(shard, []).append(item_of(runs))
             else:
                 share.fail(link.unknown())
         unit.begun()
+
+    def _writes(self, runs: list[Run]) -> bool:
+        """Whether a command among them may write."""
+        table = self.session.router.table
+        requests = [request for run in runs if not run.header & CONTROL for request in run.requests]
+        return any(command.flags & Flag.WRITE for command in map(table.resolve, requests) if command is not None)
+
+    def _record(self, parts: dict[int, list[Run]]) -> dict[int, tuple[Record, bytes]]:
+        """By shard, the record of it all and its bytes, if several write."""
+        writing = {shard: [item_of(runs)] for shard, runs in parts.items() if self._writes(runs)}
+        if len(writing) < 2:
+            return {}
+        records = self.session.router.records
+        record = Record(records, len(writing))
+        return dict.fromkeys(writing, (record, records.made(record, writing)))
 
     def _needs_stages(self, scope: Scope) -> bool:
         watching = self.session.watching

@@ -15,13 +15,15 @@ Rule 2: every hold is released, whatever happens: the client may be gone, and a 
 Rule 3: a shard that died, and is back with another connection, knows nothing of a hold: it is asked nothing under it.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from common.errors import RedisError, done_in_part
 from common.frame import CONTROL, VALUES
+from common.record import Item, Parts
 from router.batch import Batch, Run
+from router.records import Record
 from router.slowlog import Call, Part
 
 if TYPE_CHECKING:
@@ -114,6 +116,7 @@ class Holding:
         self.dbs = dbs
         self.id = next(router.borrow_ids)
         self.stage = Stage.ASKING
+        router.holdings.add(self)
         self.streams = {shard: router.links[shard].transport for shard in keys}
         """The connections that the holds went by."""
         self._granted = granted
@@ -147,7 +150,7 @@ class Holding:
     def _give_up(self, error: RedisError) -> None:
         """Releases what was or will be granted: in the next turn, for some of the holds may not be on their links yet,
         and a release must not overtake its hold."""
-        self.stage = Stage.OVER
+        self._over()
         self.router.loop.call_soon(self._let_go)
         self._given_up(error)
 
@@ -178,35 +181,47 @@ class Holding:
     def drop(self) -> None:
         """Releases all, whether it was granted or not. What was done under it stays."""
         if self.stage is not Stage.OVER:
-            self.stage = Stage.OVER
+            self._over()
             self._let_go()
+
+    def _over(self) -> None:
+        self.stage = Stage.OVER
+        self.router.holdings.discard(self)
 
     def _let_go(self) -> None:
         for shard in self.keys:
             self.tell(shard, ["release", self.id, []])
 
     def release(
-        self, changes: Changes, parts: Collection[int], then: Callable[[RedisError | None], None], ended: int = -1
+        self,
+        changes: Changes,
+        parts: Mapping[int, list[Item]],
+        then: Callable[[RedisError | None], None],
+        ended: int = -1,
     ) -> None:
         """Releases all. Each shard first does what became of its keys, by `changes`, and writes what was done under the
-        hold to its log.
+        hold to its log. `parts` are the shards that were asked to do something, and what that was, for the record:
+        where several have done or will do something, each logs the whole.
 
         `then` hears why not all of it may last, or None: once all `parts`, and those with changes, have said so. The
         shard `ended` has ended its hold itself.
         """
         assert self.stage is Stage.HELD
-        self.stage = Stage.OVER
+        self._over()
         waiting = {shard for shard in self.keys if shard in changes or shard in parts}
         faults: list[RedisError] = []
+        record, text = self._record(changes, parts)
 
         def released(shard: int, answer: list[RedisError] | None) -> None:
             waiting.discard(shard)
             faults.extend([self.router.links[shard].unknown()] if answer is None else map(done_in_part, answer))
+            if record is not None and shard in text:
+                record.answered(failed=answer is None)
             if not waiting:
                 then(faults[0] if faults else None)
 
         for shard in self.keys:
-            message = ["release", self.id, changes.get(shard, [])]
+            message = ["release", self.id, changes.get(shard, []), *text.get(shard, ())]
             if shard not in waiting:
                 if shard != ended:
                     self.tell(shard, message)
@@ -216,3 +231,16 @@ class Holding:
             released(shard, None)  # It died, and may be back already: it has neither the hold nor its part.
         if not waiting and not faults:
             then(None)
+
+    def _record(
+        self, changes: Changes, parts: Mapping[int, list[Item]]
+    ) -> tuple[Record | None, dict[int, list[bytes]]]:
+        """The record of it all, and what each shard that takes part gets of it; nothing where that is one alone."""
+        taking = [shard for shard in self.keys if changes.get(shard) or parts.get(shard)]
+        if len(taking) < 2 or not self.router.recording:
+            return None, {}
+        record = Record(self.router.records, len(taking))
+        whole: Parts = {shard: list(parts.get(shard, ())) for shard in taking}
+        for shard, changed in changes.items():
+            whole[shard].append(["held", b"", changed])
+        return record, dict.fromkeys(taking, [self.router.records.made(record, whole)])

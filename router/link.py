@@ -49,6 +49,8 @@ def ignore(answer: Any) -> None:
 class LinkState(Enum):
     DOWN = "down"
     LOADING = "loading"
+    LOADED = "loaded"
+    """It has done what its log says, and serves when it is admitted: see recovery.py."""
     READY = "ready"
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.command import Command, Flag
 from common.errors import RedisError
+from common.record import Item
 from router.borrow import Course, Loan, Outcome, reply_to
 from router.holding import Holding
 from router.monitor import feed
@@ -51,6 +52,8 @@ class Stages:
         """How many shards have not said yet whether watched keys were changed."""
         self.touched = False
         self.session.transacting = True
+        self.parts: dict[int, list[Item]] = {}
+        """What each shard did, for the record of it all."""
         keys = scope.union()
         for shard, watched in self.watching.shards.items() if self.watching is not None else ():
             before = keys.get(shard, [])
@@ -91,7 +94,7 @@ class Stages:
         count = len(self.queued)
         if self.place == count:
             self._over()
-            self.holding.release({}, list(self.holding.keys), self._released)
+            self.holding.release({}, dict.fromkeys(self.holding.keys, []) | self.parts, self._released)
         elif self.place in self.lone:
             self.lone_command = self.commands[self.place]
             course = Course(self.router, self.session.db, self.lone_command, self.queued[self.place])
@@ -99,11 +102,11 @@ class Stages:
             self.place += 1
             if self.router.monitors:
                 feed(self.session, self.lone_command, course.argv)
-            Loan(self.holding, course, self.session.header, self._ran)
+            Loan(self.holding, course, self.session.header, self._ran, parts=self.parts)
         else:
             until = next((place for place in self.lone if place > self.place), count)
             place, self.place = self.place, until
-            self.execution.send(self._answered, self.holding, place, until)
+            self.execution.send(self._answered, self.holding, place, until, self.parts)
 
     def _ran(self, outcome: Outcome) -> None:
         self.replies.append(reply_to(self.router, self.lone_command, outcome))

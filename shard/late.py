@@ -13,7 +13,7 @@ from typing import Any
 
 from common.command import Command
 from common.errors import RedisError
-from common.frame import DB_SHIFT, JOINED, VALUES
+from common.frame import AS_ONE, DB_SHIFT, JOINED, VALUES
 from common.resp import error_reply
 from shard.blocking import Blocked
 from shard.execute import Executor, Park
@@ -53,7 +53,9 @@ class LateRun:
         return (self.origin, self.number)
 
     def answer(self) -> Any:
-        """All replies, as its header asks for them."""
+        """All replies, as its header asks for them. Those of what is done as one are one."""
+        if self.header & AS_ONE:
+            return self.replies[0]
         return b"".join(self.replies) if self.header & JOINED else self.replies
 
 
@@ -377,16 +379,20 @@ class Room:
         if type(request[0]) is bytes and is_write(self.executor.table, request) and not is_error(reply, run.header):
             run.replies[place] = error if run.header & VALUES else error_reply(error)
 
+    def held_by(self, origin: object) -> list[Any]:
+        """What keeps keys for a link, or waits to."""
+        waiting = [ticket for ticket in self.holds.line.values() if isinstance(ticket, Waiting) and ticket.stays]
+        return [ticket for ticket in waiting if ticket.run is not None and ticket.run.origin is origin]
+
     def forget(self, origin: object) -> None:
         """A link is gone: what it holds is given free. Commands that came by it and wait are done all the same, as they
         would have been had they not waited: other shards have done their parts. Calls that are blocked are forgotten.
         """
         self.waiters.forget(origin)
-        for ticket in self.holds.line.values():
-            if isinstance(ticket, Waiting) and ticket.stays and ticket.run is not None and ticket.run.origin is origin:
-                if ticket.granted:
-                    ticket.end(self)
-                self.leave(ticket)
+        for ticket in self.held_by(origin):
+            if ticket.granted:
+                ticket.end(self)
+            self.leave(ticket)
         self.settle()
         self.waiters.wake()
 

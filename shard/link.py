@@ -30,6 +30,8 @@ class Link:
         self.unpacker = unpacker()
         self.pack = packer().pack
         self.transport: asyncio.WriteTransport | None = None
+        self.router = ""
+        """What the router at the other end calls itself, once it has said so."""
         self.runs = 0
         """Runs answered: the number of the next one."""
         self.corked: list[bytes] | None = None
@@ -41,8 +43,9 @@ class Link:
         transport.set_write_buffer_limits(high=0)
         shard = self.shard
         shard.links.add(self)
-        state = "loading" if shard.executor.loading else "ready"
+        state = shard.state_for_router()
         hello = {"index": shard.index, "pid": os.getpid(), "state": state, "table": shard.executor.table.to_wire()}
+        hello["appendonly"] = shard.config["appendonly"]
         self.send({"hello": hello, "refusal": str(shard.executor.refusal or "")})
 
     def data_received(self, data: bytes) -> None:

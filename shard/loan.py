@@ -16,9 +16,11 @@ Under `hold` a router does one thing after the other, until `release` (see route
 - What became of keys that were lent goes home as the effects on them, where each speaks of that key alone, else as
   their new state. So it is with what the log gets at home: a replay there has no other shard's keys. A command that is
   run often on long values says in effects of one key each what it did, where `Store.apart` (LMOVE).
-- Each shard logs its part in one group, before the reply leaves: it does it wholly or not at all, whenever it dies.
-  That all of them do, or none, is not promised yet if one dies in between: then the client is told that the outcome is
-  unknown.
+- Nothing of a command that changes keys of several shards is logged before the release, which all of them get in one
+  turn of the router, with the record of the whole (common/record.py): whoever dies before has not done it, and whoever
+  dies then does it when it is back. A shard whose router is gone before that keeps what it did, for the next one to
+  have it done everywhere, if the command was done; of a transaction under way it does not know what is still to come,
+  and starts again from its log, see `orphaned`.
 - What expires meanwhile is logged at home; the owner of a key that is lent finds that out by itself.
 - A call that finds nothing and would wait stays with its router, see router/blocking.py; here are its remote waiters.
 """
@@ -27,8 +29,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from common.errors import Loading, RedisError, done_in_part
-from common.frame import DB_SHIFT, RESP3
+from common.errors import Loading, RedisError
+from common.frame import DB_SHIFT, RESP3, packer
 from common.resp import encode, error_reply
 from shard.blocking import FOREVER, Blocked
 from shard.commands.sort import formed_keys
@@ -47,7 +49,18 @@ if TYPE_CHECKING:
 class Hold(Waiting):
     """Keys of this shard that belong to one call until it is over."""
 
-    __slots__ = ("places", "gives", "writes", "waiter", "stays", "logs", "effects", "ready", "withdrawn", "waits_on")
+    __slots__ = (
+        "places",
+        "gives",
+        "writes",
+        "waiter",
+        "stays",
+        "logs",
+        "effects",
+        "ready",
+        "withdrawn",
+        "waits_on",
+    ) + ("made",)
 
     def __init__(
         self, name: tuple[object, int], keys: list[bytes] | None, dbs: list[int], gives: str, writes: bool, waiter: int
@@ -69,6 +82,8 @@ class Hold(Waiting):
         """The waiter of the call itself, which is tried now."""
         self.waits_on: RemoteWaiter | None = None
         """Its waiter from now on, if that was in vain."""
+        self.made: list[list[Any]] | None = None
+        """What the one command that is done under it made of keys of other shards, once it was."""
 
     def go(self, room: Room) -> list[list[Any]] | RedisError:
         """What it gives, or why it is refused."""
@@ -148,8 +163,9 @@ def borrow(
     """Runs a call whose keys here are at `own`, held as `id_`; `lent` are those of others, [db, key, value or None,
     expiry]. If it is the `last` that is done under the hold, that ends.
 
-    Answers [the encoded reply, what became of the others' keys, None]; or if the call `waits`, as it finds nothing,
-    [b"", what became of the others' keys, how it waits] and the hold goes on: see `_how`.
+    Answers [the encoded reply, what became of the others' keys, None, what was done here, packed]; or if the call
+    `waits`, as it finds nothing, b"" for the reply and for None how it waits, see `_how`. Where keys of others were
+    changed, or it waits, the hold goes on until the release.
     """
     states = {(db, key): None if value is None else [value, at_ms] for db, key, value, at_ms in lent}
     room = shard.room
@@ -163,18 +179,25 @@ def borrow(
             effects, changed = _outcome(shard, ticket, before, states)
             given_back = [_change(shard.store, place, listening[place], by) for place, by in changed.items()]
         ticket.effects[:] = gathered + effects
+    if last and given_back:
+        ticket.made = given_back
     if type(reply) is Blocked and waits:
-        return [b"", given_back, _how(reply, header)]
+        return [b"", given_back, _how(reply, header), _packed(ticket, effects)]
     if type(reply) is Blocked:
         shard.executor.count_unserved(reply, argv, None)
         reply = encode(reply.nothing, 3 if header & RESP3 else 2)
-    answer = [reply, given_back, None]
-    if last:
-        if ticket.effects or given_back:
-            tell = done_in_part if given_back else (lambda error: error)
-            room.if_unwritten(lambda error: answer.__setitem__(0, error_reply(tell(error))))
-        _leave(shard, ticket)
+    if given_back or not last:
+        return [reply, given_back, None, _packed(ticket, effects)]
+    answer = [reply, [], None, b""]
+    if ticket.effects:
+        room.if_unwritten(lambda error: answer.__setitem__(0, error_reply(error)))
+    _leave(shard, ticket)
     return answer
+
+
+def _packed(ticket: Hold, effects: Effects) -> bytes:
+    """What was done under a hold, for the logs of other shards; empty for nothing, and where there are no logs."""
+    return packer().pack(effects) if effects and ticket.logs else b""
 
 
 def _change(store: Store, place: Place, listener: Listener, by: Effects) -> list[Any]:
@@ -198,12 +221,13 @@ def give_back(shard: "Shard", id_: int, changes: list[list[Any]]) -> None:
     """Does what became of keys under hold `id_`: [[db, key, value or None, expiry, woken, touched, effects], ...], see
     `_change`."""
     with under(shard, id_) as ticket:
-        _take_over(shard, ticket, changes)
+        ticket.effects += take_over(shard, changes, logs=ticket.logs)
 
 
 @control
-def release(shard: "Shard", id_: int, changes: list[list[Any]]) -> list[RedisError]:
-    """Ends the hold `id_` of this link, whether it has its turn or not, and does what became of its keys.
+def release(shard: "Shard", id_: int, changes: list[list[Any]], record: bytes | None = None) -> list[RedisError]:
+    """Ends the hold `id_` of this link, whether it has its turn or not, and does what became of its keys. `record` is
+    that of all that was done, where other shards took part.
 
     Answers why it may not last, in a list; an empty one if all is well. A hold that was refused is over already.
     """
@@ -213,6 +237,8 @@ def release(shard: "Shard", id_: int, changes: list[list[Any]]) -> list[RedisErr
     if isinstance(ticket, Hold) and ticket.granted:
         if changes:
             give_back(shard, id_, changes)
+        if record is not None and ticket.logs:
+            ticket.effects = shard.book.enter(record, ticket.effects)
         if ticket.effects:
             room.if_unwritten(faults.append)
         _leave(shard, ticket)
@@ -221,28 +247,42 @@ def release(shard: "Shard", id_: int, changes: list[list[Any]]) -> list[RedisErr
     return faults
 
 
-def _take_over(shard: "Shard", ticket: Hold, changes: list[list[Any]]) -> None:
-    """Does what a command on another shard made of keys. Who waits for them or watches them hears what it would have
-    heard there; events and those who track keys are told there."""
+def orphaned(shard: "Shard", router: str, tickets: list[Hold]) -> None:
+    """Hears that the router of these holds is gone, before they end. What was done under them is not logged."""
+    for ticket in tickets:
+        if not ticket.effects or not ticket.writes:
+            continue
+        if ticket.made is not None:
+            shard.uncommitted.append((router, _packed(ticket, ticket.effects), ticket.made))
+        else:
+            shard.stop(failed=True)
+        ticket.effects = []
+
+
+def take_over(shard: "Shard", changes: list[list[Any]], *, logs: bool = True) -> Effects:
+    """Does what a command on another shard made of keys, and gives what the log gets for it. Who waits for them or
+    watches them hears what it would have heard there; events and those who track keys are told there."""
     store = shard.store
+    done: Effects = []
     for index, key, wire, at_ms, woken, touched, effects in changes:
         db = store.dbs[index]
         with unheard(store):
             if not effects:
                 put(store, [[index, key, wire, at_ms]])
             else:
-                redo(shard.executor, index, effects)
+                redo_effects(shard.executor, index, effects)
         queue = db.waiting.get(key)
         if woken and queue is not None and queue.wants(db.held(key)):
             store.ready[index, key] = None
         for watch in db.watched.get(key, ()) if touched else ():
             watch.touch(store)
-        ticket.effects += [(index, argv) for argv in effects]
-        if ticket.logs and not effects:
-            ticket.effects += effects_of(store, (index, key))
+        done += [(index, argv) for argv in effects]
+        if logs and not effects:
+            done += effects_of(store, (index, key))
+    return done
 
 
-def redo(executor: Executor, db: int, effects: list[list[bytes]]) -> None:
+def redo_effects(executor: Executor, db: int, effects: list[list[bytes]]) -> None:
     """Does what a log would say."""
     store = executor.store
     expiring, store.expiring = store.expiring, False

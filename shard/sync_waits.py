@@ -33,7 +33,7 @@ class SyncWaits:
     def synced(self, position: int) -> bool:
         """Whether the log is known to be on disk up to there. What was written by a process before this one is, once it
         is loaded."""
-        return not self.shard.executor.loading and self.shard.aof.synced_bytes >= position
+        return self.shard.loaded and self.shard.aof.synced_bytes >= position
 
     def _heard(self) -> None:
         """The log was synced; called in any thread."""
@@ -63,6 +63,9 @@ def synced(shard: "Shard") -> bool:
 
 
 @control
-def await_sync(shard: "Shard", id_: int) -> bool:
-    """As `synced`, of all that came before; if not, an event says when it is: ["synced", id]."""
+def await_sync(shard: "Shard", id_: int, ask: bool = False) -> bool:
+    """As `synced`, of all that came before; if not, an event says when it is: ["synced", id]. Where nobody would sync
+    the log, as with `no`, it is only done if this is to `ask` for it."""
+    if ask:
+        shard.aof.sync_soon()
     return shard.sync_waits.add(shard.room.origin, id_)

@@ -15,4 +15,4 @@ cdef class Effects:
 
 cpdef list answers_to(shard, list runs)
 @cython.locals(executor=Executor, store=Store, effects=Effects)
-cpdef replies_to(shard, long long header, list requests)
+cpdef replies_to(shard, long long header, list requests, record)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from common.errors import RedisError
-from common.frame import CONTROL
+from common.frame import CONTROL, RECORDED
 from shard.control import WHOLES, control
 from shard.late import Room, Waiting
 from shard.loan import under
@@ -43,9 +43,15 @@ def in_turn(room: Room, keys: Iterable[bytes] | None, act: Callable[[], Any]) ->
 
 @control
 def transact(
-    shard: "Shard", hold: int | None, watch: int | None, runs: Runs, watched: list[bytes] | None = None
+    shard: "Shard",
+    hold: int | None,
+    watch: int | None,
+    runs: Runs,
+    watched: list[bytes] | None = None,
+    record: bytes | None = None,
 ) -> Any:
-    """Runs commands as one, under the hold of that name, which has all their keys, or in turn with others.
+    """Runs commands as one, under the hold of that name, which has all their keys, or in turn with others. `record` is
+    that of the whole, where other shards take part.
 
     Answers what each run asked for, or None if a key of `watch`, which is over then, was changed. Those keys are
     `watched`, and waited for as well: what came before for them may change them, or be the very WATCH.
@@ -56,21 +62,22 @@ def transact(
         keys = keys_of(room, runs)
         if keys is not None:
             keys.update(watched or ())
-        return in_turn(room, keys, lambda: perform(shard, hold, watch, runs, origin))
-    return perform(shard, hold, watch, runs, origin)
+        return in_turn(room, keys, lambda: perform(shard, hold, watch, runs, origin, record))
+    return perform(shard, hold, watch, runs, origin, record)
 
 
 def run_as_one(shard: "Shard", header: int, requests: list[list[bytes]]) -> Any:
     """Runs the commands of a run as one, in turn with others: their replies as one, or None if it is answered late."""
     room = shard.room
+    record: Any = requests.pop(0) if header & RECORDED else None
     if not room.holds.line:
-        return replies_to(shard, header, requests)
+        return replies_to(shard, header, requests, record)
     keys = keys_of(room, [[header, requests]])
     if not room.holds.blocks(keys):
-        return replies_to(shard, header, requests)
+        return replies_to(shard, header, requests, record)
     late = room.late_run(header, requests)
     late.replies = [b""]  # All of them at once.
-    room.park(AsOne(keys, lambda: replies_to(shard, header, requests)), late, 0)
+    room.park(AsOne(keys, lambda: replies_to(shard, header, requests, record)), late, 0)
     return None
 
 
@@ -89,7 +96,7 @@ class AsOne(Deed):
         room.answer(run, 0, reply)
 
 
-def replies_to(shard: "Shard", header: int, requests: list[list[bytes]]) -> Any:
+def replies_to(shard: "Shard", header: int, requests: list[list[bytes]], record: bytes | None) -> Any:
     """Runs them here and now."""
     executor = shard.executor
     store = executor.store
@@ -104,16 +111,20 @@ def replies_to(shard: "Shard", header: int, requests: list[list[bytes]]) -> Any:
     finally:
         executor.log, executor.log_group = log, log_group
         executor.wake, executor.park, executor.detour = wake, park, detour
-    if effects is not None and effects.gathered:
-        write(shard, effects.gathered)
+    if effects is not None:
+        write(shard, effects.gathered, record)
     if store.ready and wake is not None:
         wake()
     return replies
 
 
-def write(shard: "Shard", effects: list[tuple[int, list[bytes]]]) -> None:
-    """Hands it to the log as one."""
-    if len(effects) == 1:
+def write(shard: "Shard", effects: list[tuple[int, list[bytes]]], record: bytes | None) -> None:
+    """Hands it to the log as one, with the record of the whole if this is a part of something."""
+    if record is not None:
+        shard.executor.log_group(shard.book.enter(record, effects))
+    elif not effects:
+        return
+    elif len(effects) == 1:
         shard.executor.log(*effects[0])
     else:
         shard.executor.log_group(effects)
@@ -134,7 +145,9 @@ def keys_of(room: Room, runs: Runs) -> set[bytes] | None:
     return keys
 
 
-def perform(shard: "Shard", hold: int | None, watch: int | None, runs: Runs, origin: object) -> Any:
+def perform(
+    shard: "Shard", hold: int | None, watch: int | None, runs: Runs, origin: object, record: bytes | None
+) -> Any:
     """Runs them here and now."""
     room, executor = shard.room, shard.executor
     if watch is not None and ended(shard, (origin, watch)):
@@ -149,8 +162,10 @@ def perform(shard: "Shard", hold: int | None, watch: int | None, runs: Runs, ori
         answers = answers_to(shard, runs)
     finally:
         executor.log, executor.log_group, executor.wake = log, log_group, wake
-    if effects.gathered:
-        write(shard, effects.gathered)
+    if not executor.store.logging:
+        record = None
+    write(shard, effects.gathered, record)
+    if effects.gathered or record is not None:
         room.if_unwritten(lambda error: refuse(shard, runs, answers, error))
     if executor.store.ready and wake is not None:
         wake()

@@ -7,7 +7,7 @@ answers come: `router.shards[1].answer()`.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 from common.config import Config
 from common.frame import CONTROL, packer, unpacker
@@ -47,7 +47,8 @@ class ShardEnd(asyncio.Transport):
     def greet(self, state: str = "ready") -> None:
         """Connects and says hello, as a shard does."""
         self.link.connection_made(self)
-        self.send({"hello": {"index": self.link.index, "pid": 0, "state": state, "table": commands().to_wire()}})
+        hello = {"index": self.link.index, "pid": 0, "state": state, "table": commands().to_wire()}
+        self.send({"hello": hello | {"appendonly": cast(Router, self.link.listener).config["appendonly"]}})
 
     def send(self, frame: Any) -> None:
         self.link.data_received(packer().pack(frame))
@@ -136,7 +137,7 @@ class BareRouter:
     """A router whose shards are up, with as many clients as a test wants."""
 
     def __init__(self, shards: int = 3, *options: str, greet: bool = True) -> None:
-        self.router = Router(Config.from_arguments(["--shards", str(shards), *options]))
+        self.router = Router(Config.from_arguments(["--shards", str(shards), "--appendonly", "no", *options]))
         self.shards = [ShardEnd(link) for link in self.router.links]
         if greet:
             for shard in self.shards:

@@ -5,7 +5,8 @@ As bare_router.py, a test decides when a shard reads and answers. What it answer
 
 from typing import Any
 
-from common.frame import CONTROL
+from common.frame import AS_ONE, CONTROL
+from shard.transaction import run_as_one
 from tests.bare_router import BareRouter, ShardEnd
 from tests.held_shard import HeldShard
 
@@ -41,6 +42,8 @@ class HeldEnd(ShardEnd):
     def _answer(self, header: int, run: list[Any]) -> Any:
         self.executor.number = self.runs
         self.runs += 1
+        if header & AS_ONE:
+            return run_as_one(self.held, header, run)  # type: ignore[arg-type]  # As far as it is one.
         return self.held.room.messages(header, run) if header & CONTROL else self.executor.run(header, run)
 
     def _send_news(self) -> None:

@@ -3,15 +3,29 @@
 from typing import Any
 
 import shard.loan  # noqa: F401  The messages there answer to their names.
+import shard.sync_waits  # noqa: F401  And those there.
 from common.errors import RedisError
 from common.frame import CONTROL, VALUES
 from shard.control import CONTROLS, WHOLES
 from shard.invariants import check
 from shard.keyspace import Store
 from shard.late import Room
+from shard.redo import Book
 from tests.bare_shard import BareShard
 
 NOW_MS = 1_700_000_000_000
+
+
+class Enabled:
+    """A log that is kept, and as good as on disk: what BareShard takes note of."""
+
+    enabled = True
+
+    def sync_soon(self) -> None: ...
+
+    def add(self, link: Any, id_: int) -> bool:
+        """Whether all is synced, as SyncWaits says it."""
+        return True
 
 
 class HeldShard:
@@ -22,9 +36,22 @@ class HeldShard:
         self.executor = self.bare.executor
         self.store: Store = self.executor.store
         self.room = Room(self.executor, self.control, WHOLES)
+        self.book = Book()
+        self.index = 0
+        self.uncommitted: list[Any] = []
+        self.loaded = True
+        self.failed = False
+        self.links: set[Any] = set()
+        self.aof = self.sync_waits = Enabled()
         self.number = 0
         self.replies: dict[int, Any] = {}
         """By the number of the run, in the order in which they came."""
+
+    def stop(self, *, failed: bool) -> None:
+        self.failed = failed
+
+    def admit(self) -> None:
+        self.executor.state(loading=False, refusal=None)
 
     def control(self, message: list[Any], place: int) -> Any:
         try:

@@ -395,7 +395,7 @@ def test_a_shard_that_came_back_without_its_part() -> None:
         away.die()
         back = ShardEnd(away.link)
         back.greet()
-        home.send([[[b"+OK\r\n", [[0, source, None, -1]], None]]])
+        home.send([[[b"+OK\r\n", [[0, source, None, -1]], None, b""]]])
         unknown = b"-SHARDDOWN shard 0 went down, the outcome of this command is unknown\r\n"
         assert client.take() == unknown
         await bare.sent()

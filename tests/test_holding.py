@@ -67,7 +67,7 @@ def test_granted_by_all_and_released_with_what_became_of_the_keys() -> None:
         await bare.settle()
         assert scene.heard[1:] == [(0, [[0, near, b"1", -1]])] and not reader.take()
         change = [0, far, b"3", -1, True, True, []]
-        holding.release({1: [change]}, [0], lambda fault: scene.heard.append(("released", fault)))
+        holding.release({1: [change]}, {0: []}, lambda fault: scene.heard.append(("released", fault)))
         await bare.sent()
         bare.shards[0].answer()
         assert scene.heard[2:] == []
@@ -138,7 +138,7 @@ def test_a_shard_that_dies_later_is_asked_nothing() -> None:
         assert holding.alive(0) and not holding.alive(1)
         holding.ask(1, ["lend", holding.id, []], lambda shard, answer: scene.heard.append((shard, answer)))
         holding.tell(1, ["give_back", holding.id, []])
-        holding.release({1: []}, [0], scene.heard.append)
+        holding.release({1: []}, {0: []}, scene.heard.append)
         await scene.bare.sent()
         scene.bare.shards[0].answer()
         assert scene.heard[1] == (1, None) and str(scene.heard[2]).startswith("SHARDDOWN shard 1 went down")

@@ -4,19 +4,28 @@ from typing import Any
 
 import pytest
 
-from common.frame import CONTROL, VALUES
+from common.frame import CONTROL, VALUES, unpack
 from shard.loan import Hold
 from shard.states import packed
 from tests.held_shard import NOW_MS, HeldShard, contents
 
 
 def run_at_home(shard: HeldShard, own: list[bytes], lent: dict[bytes, Any], *argv: bytes, last: bool = True) -> Any:
-    """What `borrow` answers to a command whose other keys are lent, [value, expiry] or None."""
+    """What `borrow` answers to a command whose other keys are lent, [value, expiry] or None; the `last` is released."""
     if (None, 1) not in shard.room.named:
         shard.hold(1, own, gives="nothing")
     states = [[0, key, *(state or (None, -1))] for key, state in lent.items()]
     number = shard.message("borrow", 1, 0, list(argv), [[0, key] for key in own], states, last)
-    return shard.replies[number][0]
+    reply, changes, how, done = shard.replies[number][0]
+    if not last or changes:
+        logged = len(shard.bare.logged)
+        if last:
+            shard.message("release", 1, [])
+            if shard.store.logging:
+                assert [list(effect) for effect in shard.bare.logged[logged:]] == (unpack(done) if done else [])
+    else:
+        assert done == b""
+    return [reply, changes, how]
 
 
 def test_a_command_runs_over_borrowed_keys() -> None:
@@ -240,7 +249,8 @@ def test_what_is_no_change_of_the_value_wakes_nobody() -> None:
     shard.hold(1, [b"own"])
     lent = [[0, b"s", packed(away.store.dbs[0].peek(b"s")), -1]]
     number = shard.message("borrow", 1, 0, call, [[0, b"own"]], lent, True, True)
-    reply, changes, how = shard.replies[number][0]
+    reply, changes, how, done = shard.replies[number][0]
+    assert unpack(done) == [[0, [b"XGROUP", b"CREATECONSUMER", b"own", b"g", b"me"]]]
     assert reply == b"" and how[1:4] == ["stream", True, 0]
     made = [b"XGROUP", b"CREATECONSUMER", b"s", b"g", b"me"]
     assert [(change[1], *change[4:]) for change in changes] == [(b"s", False, False, [made])]

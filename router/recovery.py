@@ -1,0 +1,143 @@
+"""Before a shard serves: what it lacks of writes over several shards, others have, and it is told.
+
+A round begins when every shard has loaded its log and some are not admitted: at a start of the server, of a shard, or
+of a router. Each shard reports the records it has (shard/redo.py). Who took part in a write that it does not have gets
+the record from one that has it, and does its part. Then all are admitted.
+
+Rule 1: what was sent before a shard died comes before its round: to the others by the order of their streams, and what
+        is still to come of calls under way, which held keys of the dead one, is waited for (`_quiet`).
+Rule 2: while a shard is not admitted it serves nobody, so nobody sees the half of anything.
+Rule 3: a round is begun anew from the start if a link is lost in the middle. Whatever was done of it stays right.
+"""
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+from common.errors import RedisError
+from common.record import Parts, lacking
+from router.link import LinkState
+from router.records import Record
+
+if TYPE_CHECKING:
+    from router.link import Link
+    from router.server import Router
+
+AGAIN_S = 0.01
+"""Until a shard that is not ready for it is asked again: until it has seen the end of the router before, or calls under
+way have come to their end."""
+
+Question = tuple["Link", list[Any]]
+Steps = Generator[list[Question], list[Any], None]
+Report = dict[str, Any]
+
+
+class NotYet(Exception):
+    """A shard can't say yet what it has."""
+
+
+class Recovery:
+    """The rounds of a router, one at a time."""
+
+    def __init__(self, router: "Router") -> None:
+        self.router = router
+        self._steps: Steps | None = None
+        self._answers: list[Any] = []
+        self._missing = 0
+        self._waiting = False
+
+    def look(self) -> None:
+        """Begins a round if it is time for one."""
+        states = {link.state for link in self.router.links}
+        if self._steps is not None or self._waiting or LinkState.LOADED not in states:
+            return
+        if states <= {LinkState.LOADED, LinkState.READY}:
+            if self._quiet():
+                self._steps = self._round()
+                self._go(None)
+            else:
+                self._wait()
+
+    def _quiet(self) -> bool:
+        """Whether no call has holds on a shard that died since: what it does to the others is done."""
+        return all(holding.alive(shard) for holding in self.router.holdings for shard in holding.streams)
+
+    def _wait(self) -> None:
+        self._waiting = True
+        self.router.loop.call_later(AGAIN_S, self._again)
+
+    def _again(self) -> None:
+        self._waiting = False
+        self.look()
+
+    def _round(self) -> Steps:
+        router, links = self.router, self.router.links
+        doubtful = set(router.records.doubtful)
+        reports: list[Report] = yield [(link, ["report", router.run_id]) for link in links]
+        if any(report is None for report in reports):
+            raise NotYet()
+        last = max(report["last"] for report in reports)
+        router.records.recovered(last, set())
+        for shard, report in enumerate(reports):
+            for number, effects, changes in report["uncommitted"]:
+                yield self._commit(shard, number, effects, changes)
+        for id_, shard, holder in lacking(reports):
+            (record,) = yield [(links[holder], ["record", id_])]
+            yield [(links[shard], ["redo", record])]
+        yield [(link, ["admit"]) for link in links if link.state is LinkState.LOADED]
+        router.records.recovered(last, doubtful)
+
+    def _commit(self, shard: int, number: int, effects: bytes, changes: list[list[Any]]) -> list[Question]:
+        """Has all shards log and do what one of them did under the holds of a router that is gone."""
+        router = self.router
+        parts: Parts = {shard: [["held", effects, []]]}
+        for change in changes:
+            parts.setdefault(router.shard_of(change[1]), [["held", b"", []]])[0][2].append(change)
+        record = Record(router.records, len(parts))
+        data = router.records.made(record, parts)
+        router.records.answered(record)
+        others = [other for other in parts if other != shard]
+        return [
+            (router.links[shard], ["commit", number, data]),
+            *((router.links[other], ["redo", data]) for other in others),
+        ]
+
+    # One step after the other
+
+    def _go(self, answers: list[Any] | None) -> None:
+        assert self._steps is not None
+        try:
+            questions = next(self._steps) if answers is None else self._steps.send(answers)
+        except StopIteration:
+            self._steps = None
+            self.look()
+        except NotYet:
+            self._steps = None
+            self._wait()
+        else:
+            self._ask(questions)
+
+    def _ask(self, questions: list[Question]) -> None:
+        if not questions:
+            self._go([])
+            return
+        self._answers = [None] * len(questions)
+        self._missing = len(questions)
+        for place, (link, message) in enumerate(questions):
+            link.tell(message, self._hearer(place))
+
+    def _hearer(self, place: int) -> Any:
+        steps = self._steps
+
+        def hear(answer: Any) -> None:
+            if self._steps is not steps:
+                return  # Of a round that is over.
+            if isinstance(answer, RedisError):
+                self._steps = None
+                self.look()
+                return
+            self._answers[place] = answer
+            self._missing -= 1
+            if not self._missing:
+                self._go(self._answers)
+
+        return hear
