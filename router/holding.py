@@ -116,6 +116,8 @@ class Holding:
         self.dbs = dbs
         self.id = next(router.borrow_ids)
         self.stage = Stage.ASKING
+        # Its place in the order is that of the holds, and so is its id.
+        self.record = Record(router.records, 0) if writes and router.recording else None
         router.holdings.add(self)
         self.streams = {shard: router.links[shard].transport for shard in keys}
         """The connections that the holds went by."""
@@ -125,6 +127,8 @@ class Holding:
         gives = gives or {}
         for shard, held in keys.items():
             message = ["hold", self.id, held, dbs, gives.get(shard, NOTHING), writes, waiter]
+            if self.record is not None:
+                message.append(self.record.id)
             if batch.dispatched:
                 self._send(shard, message, self._heard)
             else:
@@ -185,6 +189,8 @@ class Holding:
             self._let_go()
 
     def _over(self) -> None:
+        if self.record is not None and not self.record.left:
+            self.router.records.answered(self.record)  # There is nothing to record.
         self.stage = Stage.OVER
         self.router.holdings.discard(self)
 
@@ -207,10 +213,10 @@ class Holding:
         shard `ended` has ended its hold itself.
         """
         assert self.stage is Stage.HELD
+        record, text = self._recorded(changes, parts)
         self._over()
         waiting = {shard for shard in self.keys if shard in changes or shard in parts}
         faults: list[RedisError] = []
-        record, text = self._record(changes, parts)
 
         def released(shard: int, answer: list[RedisError] | None) -> None:
             waiting.discard(shard)
@@ -232,15 +238,15 @@ class Holding:
         if not waiting and not faults:
             then(None)
 
-    def _record(
+    def _recorded(
         self, changes: Changes, parts: Mapping[int, list[Item]]
     ) -> tuple[Record | None, dict[int, list[bytes]]]:
         """The record of it all, and what each shard that takes part gets of it; nothing where that is one alone."""
         taking = [shard for shard in self.keys if changes.get(shard) or parts.get(shard)]
-        if len(taking) < 2 or not self.router.recording:
+        if len(taking) < 2 or self.record is None:
             return None, {}
-        record = Record(self.router.records, len(taking))
+        self.record.left = len(taking)
         whole: Parts = {shard: list(parts.get(shard, ())) for shard in taking}
         for shard, changed in changes.items():
             whole[shard].append(["held", b"", changed])
-        return record, dict.fromkeys(taking, [self.router.records.made(record, whole)])
+        return self.record, dict.fromkeys(taking, [self.router.records.made(self.record, whole)])

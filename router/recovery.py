@@ -14,9 +14,8 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from common.errors import RedisError
-from common.record import Parts, lacking
+from common.record import lacking
 from router.link import LinkState
-from router.records import Record
 
 if TYPE_CHECKING:
     from router.link import Link
@@ -72,34 +71,15 @@ class Recovery:
     def _round(self) -> Steps:
         router, links = self.router, self.router.links
         doubtful = set(router.records.doubtful)
-        reports: list[Report] = yield [(link, ["report", router.run_id]) for link in links]
+        reports: list[Report] = yield [(link, ["report"]) for link in links]
         if any(report is None for report in reports):
             raise NotYet()
         last = max(report["last"] for report in reports)
-        router.records.recovered(last, set())
-        for shard, report in enumerate(reports):
-            for number, effects, changes in report["uncommitted"]:
-                yield self._commit(shard, number, effects, changes)
         for id_, shard, holder in lacking(reports):
             (record,) = yield [(links[holder], ["record", id_])]
             yield [(links[shard], ["redo", record])]
         yield [(link, ["admit"]) for link in links if link.state is LinkState.LOADED]
         router.records.recovered(last, doubtful)
-
-    def _commit(self, shard: int, number: int, effects: bytes, changes: list[list[Any]]) -> list[Question]:
-        """Has all shards log and do what one of them did under the holds of a router that is gone."""
-        router = self.router
-        parts: Parts = {shard: [["held", effects, []]]}
-        for change in changes:
-            parts.setdefault(router.shard_of(change[1]), [["held", b"", []]])[0][2].append(change)
-        record = Record(router.records, len(parts))
-        data = router.records.made(record, parts)
-        router.records.answered(record)
-        others = [other for other in parts if other != shard]
-        return [
-            (router.links[shard], ["commit", number, data]),
-            *((router.links[other], ["redo", data]) for other in others),
-        ]
 
     # One step after the other
 

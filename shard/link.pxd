@@ -11,7 +11,6 @@ cdef class Link:
     cdef public object unpacker
     cdef public object pack
     cdef public object transport
-    cdef public str router
     cdef public long long runs
     cdef public list corked
 

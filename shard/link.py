@@ -30,8 +30,6 @@ class Link:
         self.unpacker = unpacker()
         self.pack = packer().pack
         self.transport: asyncio.WriteTransport | None = None
-        self.router = ""
-        """What the router at the other end calls itself, once it has said so."""
         self.runs = 0
         """Runs answered: the number of the next one."""
         self.corked: list[bytes] | None = None

@@ -18,9 +18,9 @@ Under `hold` a router does one thing after the other, until `release` (see route
   run often on long values says in effects of one key each what it did, where `Store.apart` (LMOVE).
 - Nothing of a command that changes keys of several shards is logged before the release, which all of them get in one
   turn of the router, with the record of the whole (common/record.py): whoever dies before has not done it, and whoever
-  dies then does it when it is back. A shard whose router is gone before that keeps what it did, for the next one to
-  have it done everywhere, if the command was done; of a transaction under way it does not know what is still to come,
-  and starts again from its log, see `orphaned`.
+  dies then does it when it is back. A shard whose router is gone before that logs the whole by itself if the command
+  was done, for the next router to have it done everywhere; of a transaction under way it does not know what is still to
+  come, and starts again from its log, see `orphaned`.
 - What expires meanwhile is logged at home; the owner of a key that is lent finds that out by itself.
 - A call that finds nothing and would wait stays with its router, see router/blocking.py; here are its remote waiters.
 """
@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.errors import Loading, RedisError
 from common.frame import DB_SHIFT, RESP3, packer
+from common.record import Parts, whole
 from common.resp import encode, error_reply
 from shard.blocking import FOREVER, Blocked
 from shard.commands.sort import formed_keys
@@ -60,6 +61,7 @@ class Hold(Waiting):
         "ready",
         "withdrawn",
         "waits_on",
+        "record_id",
     ) + ("made",)
 
     def __init__(
@@ -82,6 +84,8 @@ class Hold(Waiting):
         """The waiter of the call itself, which is tried now."""
         self.waits_on: RemoteWaiter | None = None
         """Its waiter from now on, if that was in vain."""
+        self.record_id = 0
+        """That of the record of what is done under it; 0 for what is not recorded."""
         self.made: list[list[Any]] | None = None
         """What the one command that is done under it made of keys of other shards, once it was."""
 
@@ -124,13 +128,22 @@ GIVEN = {"nothing": lambda store, places: [], "keys": _keys, "values": _values}
 
 @control
 def hold(
-    shard: "Shard", id_: int, keys: list[bytes] | None, dbs: list[int], gives: str, writes: bool, waiter: int = 0
+    shard: "Shard",
+    id_: int,
+    keys: list[bytes] | None,
+    dbs: list[int],
+    gives: str,
+    writes: bool,
+    waiter: int = 0,
+    record_id: int = 0,
 ) -> Hold:
     """Holds keys, in each of these dbs, as `id_` of this link; None for all that there are. Answered when it has its
     turn, with what it `gives`: "nothing", the "keys" that are there, [[db, key], ...], or with them their "values",
     [[db, key, value, expiry], ...]. The remote `waiter` of that id is withdrawn then.
     """
-    return Hold((shard.room.origin, id_), keys, dbs, gives, writes, waiter)
+    ticket = Hold((shard.room.origin, id_), keys, dbs, gives, writes, waiter)
+    ticket.record_id = record_id
+    return ticket
 
 
 @control
@@ -247,16 +260,20 @@ def release(shard: "Shard", id_: int, changes: list[list[Any]], record: bytes | 
     return faults
 
 
-def orphaned(shard: "Shard", router: str, tickets: list[Hold]) -> None:
-    """Hears that the router of these holds is gone, before they end. What was done under them is not logged."""
+def orphaned(shard: "Shard", tickets: list[Hold]) -> None:
+    """Hears that the router of these holds is gone, before they end. A command that was done is logged as a whole, so
+    that its other shards do their parts; what is not known to be whole is not logged, and the shard begins anew."""
     for ticket in tickets:
-        if not ticket.effects or not ticket.writes:
+        if not ticket.effects or not ticket.record_id:
             continue
-        if ticket.made is not None:
-            shard.uncommitted.append((router, _packed(ticket, ticket.effects), ticket.made))
+        if ticket.made is not None and ticket.run is not None:
+            parts: Parts = {shard.index: [["held", _packed(ticket, ticket.effects), []]]}
+            for change in ticket.made:
+                parts.setdefault(shard.owners.of(change[1]), [["held", b"", []]])[0][2].append(change)
+            ticket.effects = shard.book.enter(whole(ticket.record_id, ticket.run.now_ms, parts), ticket.effects)
         else:
+            ticket.effects = []
             shard.stop(failed=True)
-        ticket.effects = []
 
 
 def take_over(shard: "Shard", changes: list[list[Any]], *, logs: bool = True) -> Effects:

@@ -96,22 +96,15 @@ class Book:
 
 
 @control
-def report(shard: "Shard", router: str) -> dict[str, Any] | None:
-    """What this shard has. `router` is the name of the router that asks. None while there is a link from an earlier
+def report(shard: "Shard") -> dict[str, Any] | None:
+    """What this shard has. None while there is a link from an earlier
     one, by which something may still come.
-
-    `uncommitted` is what was done under holds of a router that is gone, and not logged: see shard/loan.py.
     """
     link: Any = shard.room.origin
-    link.router = router
     if any(other is not link for other in shard.links):
         return None
-    if any(name == router for name, *_ in shard.uncommitted):
-        shard.stop(failed=True)  # That router took it for lost. So it is: the log has nothing of it.
-        return None
     book = shard.book
-    uncommitted = [[number, *words] for number, (_, *words) in enumerate(shard.uncommitted)]
-    return {"last": book.last, "settled": book.settled, "has": book.participants(), "uncommitted": uncommitted}
+    return {"last": book.last, "settled": book.settled, "has": book.participants()}
 
 
 @control
@@ -138,16 +131,8 @@ def redo(shard: "Shard", record: bytes) -> None:
 
 
 @control
-def commit(shard: "Shard", number: int, record: bytes) -> None:
-    """Logs what was done under the holds of a router that is gone, `number` of what `report` says of it."""
-    _, effects, _ = shard.uncommitted[number]
-    shard.executor.log_group(shard.book.enter(record, [(db, argv) for db, argv in unpack(effects)]))
-
-
-@control
 def admit(shard: "Shard") -> None:
     """Has the shard serve: it lacks nothing."""
-    shard.uncommitted.clear()
     shard.admit()
 
 

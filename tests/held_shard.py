@@ -6,6 +6,7 @@ import shard.loan  # noqa: F401  The messages there answer to their names.
 import shard.sync_waits  # noqa: F401  And those there.
 from common.errors import RedisError
 from common.frame import CONTROL, VALUES
+from common.slot import Owners
 from shard.control import CONTROLS, WHOLES
 from shard.invariants import check
 from shard.keyspace import Store
@@ -38,7 +39,7 @@ class HeldShard:
         self.room = Room(self.executor, self.control, WHOLES)
         self.book = Book()
         self.index = 0
-        self.uncommitted: list[Any] = []
+        self.owners = Owners(1, hash_tags=True)
         self.loaded = True
         self.failed = False
         self.links: set[Any] = set()

@@ -31,7 +31,7 @@ class Shard(HeldEnd):
         held, executor = self.held, self.executor
         held.index = link.index
         held.links = {self}
-        self.router = ""
+        held.owners = self.link.listener.owners
         executor.heard_record = held.book.read
         for group in groups:
             for db, argv in group:
@@ -92,7 +92,7 @@ def keys(server: Server, number: int) -> list[bytes]:
 def write(server: Server, client: Any, random: Random, number: int) -> None:
     """A write over shards of one of several kinds, or one that is none."""
     same, moved, counted, flushed = (keys(server, place) for place in range(4))
-    kind = random.randrange(7)
+    kind = random.randrange(8)
     if kind == 0:
         client.send([b"MSET", *(word for key in same for word in (key, b"%d" % number))])
     elif kind == 1:
@@ -108,6 +108,10 @@ def write(server: Server, client: Any, random: Random, number: int) -> None:
     elif kind == 5:
         client.send([b"MSET", *(word for key in same for word in (key, b"a"))], [b"SET", random.choice(flushed), b"x"])
         client.send([b"MSET", *(word for key in same for word in (key, b"b"))], [b"DEL", *flushed])
+    elif kind == 6:
+        # Under holds, and then what waits for them: it is redone behind it, too.
+        held = [b"MSETNX", *(word for key in same for word in (key, b"c"))]
+        client.send([b"DEL", *same], held, [b"MSET", *(word for key in same for word in (key, b"d"))])
     else:
         client.send([b"SET", random.choice(flushed), b"x"])
 
@@ -120,7 +124,7 @@ def check(server: Server) -> None:
     assert len({bytes(server.value(key) or b"0") for key in counted}) == 1
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 def test_a_crash_at_any_moment(seed: int) -> None:
     async def scene() -> None:
         random = Random(seed)
@@ -197,7 +201,7 @@ class Follower(Server):
 def orphan(shard: Shard) -> None:
     """What a shard does when its router is gone."""
     held = shard.held
-    orphaned(held, shard.router, held.room.held_by(shard))  # type: ignore[arg-type]  # As far as it is one.
+    orphaned(held, held.room.held_by(shard))  # type: ignore[arg-type]  # As far as it is one.
     held.room.forget(shard)
     held.store.watches.forget(shard)
     held.room.take(None)  # Its answers find nobody.

@@ -138,18 +138,12 @@ def test_what_a_shard_reports() -> None:
     for id_ in (1, 2, 4):
         shard.book.enter(record_of(id_), [(0, [b"SET", b"a", b"1"])])
     shard.message("settle", 1)
-    link = Link()
+    link = object()
     shard.room.origin = link
     shard.links = {link}
-    number = shard.message("report", "router")
-    expected = {"last": 4, "settled": 1, "has": {2: [0, 1], 4: [0, 1]}, "uncommitted": []}
+    number = shard.message("report")
+    expected = {"last": 4, "settled": 1, "has": {2: [0, 1], 4: [0, 1]}}
     assert shard.replies[number] == [expected]
     assert shard.replies[shard.message("record", 2)] == [record_of(2)]
     shard.links.add(object())
-    assert shard.replies[shard.message("report", "router")] == [None]
-
-
-class Link:
-    """As far as it is one: what a router calls itself."""
-
-    router = ""
+    assert shard.replies[shard.message("report")] == [None]

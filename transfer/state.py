@@ -1,0 +1,104 @@
+"""How far a transfer came, in a file: what `--resume` goes on from. It is there only while a transfer is unfinished.
+
+Rule 1: the file never says more than what the target has acknowledged. It may say less, by what came just
+        before a kill -9: that is sent once more, and must therefore not be harmed by coming twice.
+Rule 2: it is replaced by renaming, so it is whole at every moment.
+"""
+
+import json
+import os
+import secrets
+import time
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from transfer.batches import Position
+from transfer.faults import Stopped
+
+VERSION = 1
+SAVED_EVERY_S = 0.25
+
+
+@dataclass(slots=True)
+class Tally:
+    """Keys of one db, as far as the target has acknowledged."""
+
+    read: int = 0
+    sent: int = 0
+    made: int = 0
+    """Of those sent, the ones that the target did not have."""
+    volatile: int = 0
+    """Of those sent, the ones with a time to live."""
+    vanished: int = 0
+    """Were named by SCAN, and gone when they were to be read."""
+    refused: int = 0
+    """The target does not know this kind of value."""
+    busy: int = 0
+    """The target has a key of this name."""
+
+    def add(self, other: "Tally") -> None:
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+
+
+@dataclass(slots=True)
+class State:
+    """All that a later run has to know."""
+
+    source: dict[str, Any]
+    """What the source was: if it is another now, its positions mean nothing."""
+    target: str
+    position: Position = field(default_factory=list)
+    tallies: dict[int, Tally] = field(default_factory=dict)
+    commands: int = 0
+    """Of a log, how many were done."""
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+
+    def tally(self, db: int) -> Tally:
+        return self.tallies.setdefault(db, Tally())
+
+
+class StateFile:
+    """Where a State is kept."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.unwritable = ""
+        """Why it can't be kept; the transfer goes on without."""
+        self._saved_s = 0.0
+
+    def load(self) -> State:
+        """Raises Stopped if there is none, or none that can be read."""
+        try:
+            value = json.loads(self.path.read_bytes())
+            if value.pop("version") != VERSION:
+                raise ValueError("it is of another version")
+            names = {each.name for each in fields(State)}
+            if value.keys() != names:
+                raise ValueError("it is none of this command")
+            value["tallies"] = {int(db): Tally(**tally) for db, tally in value["tallies"].items()}
+            return State(**value)
+        except FileNotFoundError:
+            raise Stopped(f"there is nothing to resume: no file {self.path}") from None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise Stopped(f"{self.path} can't be read: {error}") from None
+
+    def save_now_and_then(self, state: State) -> None:
+        if time.monotonic() - self._saved_s >= SAVED_EVERY_S:
+            self.save(state)
+
+    def save(self, state: State) -> None:
+        temporary = self.path.with_name(self.path.name + ".new")
+        try:
+            with open(temporary, "w", encoding="ascii") as file:
+                json.dump({"version": VERSION, **asdict(state)}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, self.path)
+        except OSError as error:
+            self.unwritable = f"{self.path}: {error.strerror}"
+        self._saved_s = time.monotonic()
+
+    def remove(self) -> None:
+        self.path.unlink(missing_ok=True)
