@@ -8,7 +8,7 @@ import os
 import resource
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from common.config import Config, ConfigError, read_text
 from deploy.supervisor import Command, Supervisor
@@ -18,19 +18,25 @@ if TYPE_CHECKING:
 
 HELP = """\
 Usage: shardis [FILE] [--NAME VALUE ...]
+       shardis import|export|check ...
 
 A Redis-compatible server that uses every core. FILE is a redis.conf; each of its directives is also an option, and
 what the command line says goes before what the file says.
 
   --port 6379                TCP port to listen on
   --bind "* -::*"            addresses to listen on
-  --shards N                 processes that hold the data (default: one per core, here {cores})
+  --shards N                 processes that hold the data (default: as many as it is spread over; at the first start
+                             one per core, here {cores}); with another N the data is re-hashed first
   --dir DIR                  where the data live (default: the current directory)
   --appendonly yes|no        keep every write in a log (default: yes)
   --appendfsync everysec     when the log is forced to disk: always, everysec or no
   --requirepass PASSWORD     what clients have to say first
   --logfile FILE             write the log there, not to standard error
   --loglevel notice          debug, verbose, notice, warning or nothing
+
+  import SOURCE              bring keys from a file, a log or a server into a running server
+  export TARGET              write the keys of a server into a file or into another server
+  check [DIR]                say whether the data of a folder are whole; each of the three has a --help
 
   -h, --help                 show this and exit
   -v, --version              show the version and exit
@@ -42,12 +48,16 @@ Examples:
 
 SIGTERM and SIGINT (Ctrl-C) stop it in order; a second one makes it quicker."""
 
+TRANSFERS = ("import", "export", "check")
+"""Words in the place of FILE; a file of such a name is ./import."""
 LOCK = "shardis.lock"
 LAYOUT = "layout.json"
 LOCK_POLL_S = 0.05
 CONFIG_FILE = "shardis.conf"
+SHARDS_MAX = 1024  # What --shards takes.
 SOCKET_PATH_BYTES_MAX = 107  # sun_path, without its closing zero.
 FILES_BESIDE_CLIENTS = 128  # Links, logs, listening sockets.
+PYTHON = (sys.executable, "-P")  # -P: a router.py in the current directory is none of ours.
 
 
 class CannotStart(Exception):
@@ -63,6 +73,10 @@ def main() -> int:
     if argv[:1] in (["-v"], ["--version"]):
         print(f"shardis {version()} (Python {sys.version.split()[0]})")
         return 0
+    if argv and argv[0] in TRANSFERS:
+        from transfer.__main__ import main as transfer  # 0.1 s that a server does without.
+
+        return transfer(argv)
     try:
         return serve(Config.from_arguments(argv, read))
     except (ConfigError, CannotStart) as error:
@@ -79,12 +93,13 @@ def serve(config: Config) -> int:
     """Prepares the folders and runs the processes.  Raises CannotStart."""
     make_data_folder(config["dir"])
     lock_fd = lock(config["dir"], config["shutdown-timeout"])
-    check_layout(config)
+    layout = found_layout(config["dir"])
+    keep_layout(config, layout)
     check_log_file(config.path("logfile"))
     allow_files(config["maxclients"] + FILES_BESIDE_CLIENTS)
     own_folder = make_run_folder(config)
     try:
-        return supervise(config, hand_over(config))
+        return supervise(config, layout, hand_over(config))
     finally:
         remove(f"{config['rundir']}/{CONFIG_FILE}")
         remove(config.path("pidfile"))
@@ -93,28 +108,30 @@ def serve(config: Config) -> int:
         os.close(lock_fd)
 
 
-def supervise(config: Config, config_path: str) -> int:
+def supervise(config: Config, layout: "Layout | None", config_path: str) -> int:
     """Runs the processes. All that they need not wait for comes after they were started."""
     add_to_python_path()
     log = Log(config)
 
     def on_started() -> None:
-        announce(config, log)
+        announce(config, layout, log)
         write_pid_file(config.path("pidfile"), log)
         if config["set-proc-title"]:
             import setproctitle
 
             setproctitle.setproctitle("shardis: supervisor")
 
-    return Supervisor(commands(config, config_path), config["shutdown-timeout"], log, log.warn, on_started).run()
+    made = commands(config, config_path)
+    if layout is not None and needs_rehash(config, layout):
+        made.insert(0, Command("re-hash", [*PYTHON, "-m", "shard.resharding", config_path], is_first=True))
+    return Supervisor(made, config["shutdown-timeout"], log, log.warn, on_started).run()
 
 
 def commands(config: Config, config_path: str) -> list[Command]:
     """The router first: that its port is taken is the commonest reason why a server can't start."""
-    python = [sys.executable, "-P"]  # -P: a router.py in the current directory is none of ours.
-    made = [Command("router", [*python, "-m", "router", config_path], is_router=True)]
+    made = [Command("router", [*PYTHON, "-m", "router", config_path], is_router=True)]
     for index in range(config["shards"]):
-        made.append(Command(f"shard {index}", [*python, "-m", "shard", config_path, "--index", str(index)]))
+        made.append(Command(f"shard {index}", [*PYTHON, "-m", "shard", config_path, "--index", str(index)]))
     return made
 
 
@@ -174,27 +191,52 @@ def is_alive(pid: str) -> bool:
     return True
 
 
-def check_layout(config: Config) -> None:
-    """Sees that the data was written with as many shards as there are now. What is no layout is the shards' to say."""
-    folder = config["dir"]
+class Layout(NamedTuple):
+    """How the data lies, as shard/layout.py says: there is its text, and what is no layout is refused."""
+
+    shards: int
+    hash_tags: bool
+    generation: int
+
+
+def found_layout(folder: str) -> Layout | None:
+    """How the data lies. None if there is none; what is no layout is the shards' to say."""
     try:
         with open(f"{folder}/{LAYOUT}", "rb") as file:
             text = file.read()
     except OSError:
-        return
+        return None
     import json  # 5 ms that a first start does without.
 
     try:
         found = json.loads(text)
-        shards, hash_tags = found["shards"], found["hash-tags"]
-    except (ValueError, TypeError, KeyError):
+        layout = Layout(int(found["shards"]), found["hash-tags"] == "yes", int(found.get("generation", 1)))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+    return layout if 1 <= layout.shards <= SHARDS_MAX else None
+
+
+def keep_layout(config: Config, layout: Layout | None) -> None:
+    """Has what nobody said be as the data has it: a re-hash takes minutes, and is for those who ask for it."""
+    if layout is None:
         return
-    wanted = config["shards"], "yes" if config["hash-tags"] else "no"
-    if (shards, hash_tags) != wanted:
-        raise CannotStart(
-            f"{folder}: the data was written with shards {shards}, hash-tags {hash_tags}, and this start asks for"
-            f" shards {wanted[0]}, hash-tags {wanted[1]}: start with --shards {shards} --hash-tags {hash_tags}"
-        )
+    if not config.given.get("shards"):
+        config.override("shards", str(layout.shards))
+    if "hash-tags" not in config.given:
+        config.override("hash-tags", "yes" if layout.hash_tags else "no")
+
+
+def needs_rehash(config: Config, layout: Layout) -> bool:
+    """Whether the data has to be spread otherwise, or a re-hash left something to be removed."""
+    if (layout.shards, layout.hash_tags) != (config["shards"], config["hash-tags"]):
+        return True
+    for name in os.listdir(config["dir"]):
+        kind, _, number = name.partition("-")
+        if kind == "generation" and number.isdigit() and number != str(layout.generation):
+            return True
+        if (kind == "shard" and layout.generation > 1) or (kind == "temp" and name.endswith(f"-{LAYOUT}")):
+            return True
+    return False
 
 
 def check_log_file(path: str) -> None:
@@ -247,6 +289,7 @@ def hand_over(config: Config) -> str:
     path = f"{config['rundir']}/{CONFIG_FILE}"
     try:
         remove(path)
+        remove_notes(config["rundir"])
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise CannotStart(f"cannot write in the run directory {config['rundir']}: {error.strerror}") from None
@@ -286,10 +329,13 @@ class Log:
         return self.logger
 
 
-def announce(config: Config, log: Log) -> None:
+def announce(config: Config, layout: Layout | None, log: Log) -> None:
     shards = "1 shard" if config["shards"] == 1 else f"{config['shards']} shards"
     kept = "" if config["appendonly"] else ", writes are not logged (appendonly no)"
     log(f"starting a router and {shards}, data in {config['dir']}{kept}")
+    cores = len(os.sched_getaffinity(0))
+    if layout is not None and config["shards"] < cores and not config.given.get("shards"):
+        log(f"the data is spread over {shards}; with --shards {cores} it would be spread over all {cores} cores")
     if ignored := config.without_effect():
         log.warn(f"these directives have no effect in shardis: {', '.join(ignored)}")
 
@@ -316,6 +362,13 @@ def version() -> str:
 def remove(path: str) -> None:
     if path and os.path.lexists(path):
         os.unlink(path)
+
+
+def remove_notes(rundir: str) -> None:
+    """What shards have noted for those that take their place while the server runs: this is another start."""
+    for name in os.listdir(rundir):
+        if name.startswith("shard-") and name.endswith(".appendonly"):
+            remove(f"{rundir}/{name}")
 
 
 def remove_folder(path: str) -> None:

@@ -11,6 +11,7 @@ Rule 3: a child is in a process group of its own, so that Ctrl-C in a terminal r
 What the end of a child means:
 
     router, exit status 0       the whole server was told to stop (SHUTDOWN): stop all, exit 0
+    what comes first, status 0  it is done: start all others; with any other end: exit 1
     any, status 1 while young   a fault that a restart won't mend (port in use, damaged log), of which the child has
                                 printed one line: stop all, exit 1
     anything else               restart it, after 0.1 s, 0.2 s, ... 10 s; from 0.1 s again once it ran well
@@ -39,6 +40,10 @@ HURRY_S = 1.0
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
+WAIT, STAY = signal.SIGUSR1, signal.SIGUSR2
+"""What the router says when it is told to stop: that it saves a file first, however long that takes; and that this came
+to nothing, so that the server has to go on, as Redis does."""
+
 ECHO_S = 0.3
 """A stop signal so soon after the one before is no second thought: `timeout` sends each of its signals twice."""
 
@@ -51,6 +56,7 @@ class Command(NamedTuple):
     name: str  # "router", "shard 2"
     argv: Sequence[str]  # argv[0] is the program's path; --supervisor-fd is added
     is_router: bool = False
+    is_first: bool = False  # The others are started once it ends well.
 
 
 class Phase(enum.Enum):
@@ -74,6 +80,7 @@ class Child:
         self.name = command.name
         self.argv = [*command.argv]
         self.is_router = command.is_router
+        self.is_first = command.is_first
         self.pid: int | None = None
         self.starts = 0
         self.started_s = 0.0
@@ -88,7 +95,7 @@ class Child:
             os.environ,
             setpgroup=0,
             setsigmask=(),
-            setsigdef=(*STOP_SIGNALS, signal.SIGCHLD),
+            setsigdef=(*STOP_SIGNALS, WAIT, STAY, signal.SIGCHLD),
         )
         self.starts += 1
         self.started_s, self.due_s = now_s, None
@@ -109,7 +116,10 @@ class Child:
 
 
 class Supervisor:
-    """`Supervisor(commands, shutdown_timeout_s=10).run()` is the exit status. One use only."""
+    """`Supervisor(commands, shutdown_timeout_s=10).run()` is the exit status. One use only.
+
+    A command that is first runs alone, to its end, before the others.
+    """
 
     def __init__(
         self,
@@ -119,8 +129,11 @@ class Supervisor:
         warn: Callable[[str], None] = print,
         on_started: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_started` runs when all children have been started: for what can wait until they load."""
-        self.children = [Child(command) for command in commands]
+        """`on_started` runs when children have been started: for what can wait until they load."""
+        children = [Child(command) for command in commands]
+        self.first = [child for child in children if child.is_first]
+        self.others = [child for child in children if not child.is_first]
+        self.children = self.first or self.others
         self.stop_timeout_s = max(shutdown_timeout_s, STOP_FLOOR_S)
         self.notice, self.warn = notice, warn
         self.on_started = on_started
@@ -144,6 +157,8 @@ class Supervisor:
             number = self._next_signal()
             if number in STOP_SIGNALS:
                 self._stop_by(signal.Signals(number))
+            elif number in (WAIT, STAY) and self.phase is Phase.STOPPING_ROUTER and self.stop_signals < 2:
+                self._heed_router(number)
             self._reap()
             self._do_what_is_due()
         os.close(self._alive_end)
@@ -174,7 +189,9 @@ class Supervisor:
         if self.phase is not Phase.RUNNING:
             return
         now_s = time.monotonic()
-        if child.is_router and code == 0:
+        if child.is_first:
+            self._first_ended(child, code)
+        elif child.is_router and code == 0:
             self.notice("the server was told to stop")
             self._stop()
         elif code == START_FAULT and child.starts == 1 and now_s - child.started_s < YOUNG_S:
@@ -183,6 +200,17 @@ class Supervisor:
         else:
             delay_s = child.plan_restart(now_s)
             self.warn(f"the {child.name} {how_ended(code)}: starting it again in {delay_s:g} s")
+
+    def _first_ended(self, child: Child, code: int) -> None:
+        if code:
+            if code != START_FAULT:
+                self.warn(f"the {child.name} {how_ended(code)}")
+            self.status = START_FAULT
+            self._stop()
+            return
+        self.children = self.others
+        for other in self.others:
+            self._start(other)
 
     def _do_what_is_due(self) -> None:
         now_s = time.monotonic()
@@ -233,6 +261,18 @@ class Supervisor:
         else:
             self._kill_the_late()
 
+    def _heed_router(self, number: int) -> None:
+        if number == WAIT:
+            self.notice("the router saves a file before it stops")
+            self.deadline_s = None
+            return
+        self.warn("the last file could not be saved: going on")
+        self.phase, self.deadline_s, self.stop_signals = Phase.RUNNING, None, 0
+        now_s = time.monotonic()
+        for child in self.children:
+            if child.pid is None:  # It died meanwhile.
+                child.due_s = now_s
+
     def _stop(self) -> None:
         for child in self.children:
             child.due_s = None
@@ -274,7 +314,7 @@ class Supervisor:
 def awaited_signals() -> list[signal.Signals]:
     """All that mean something here, but for those that whoever started us ignores: `nohup`, a shell's `&`."""
     heard = [number for number in STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    return [*heard, signal.SIGCHLD]
+    return [*heard, WAIT, STAY, signal.SIGCHLD]
 
 
 def ended_processes() -> Iterator[tuple[int, int]]:

@@ -167,15 +167,6 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     assert refusal(tmp_path, "none.conf").startswith("can't read none.conf: No such file")
 
 
-def test_another_number_of_shards(start: Start, tmp_path: Path) -> None:
-    written(start, tmp_path)
-    said = refusal(tmp_path, "--shards", str(SHARDS + 1))
-    assert "the data was written with shards 3" in said
-    assert "--shards 3" in said
-    said = refusal(tmp_path, "--shards", str(SHARDS), "--hash-tags", "no")
-    assert "the data was written with shards 3, hash-tags yes" in said and "--hash-tags yes" in said
-
-
 def test_a_log_damaged_in_the_middle(start: Start, tmp_path: Path) -> None:
     written(start, tmp_path)
     path = log_of(tmp_path, 1)

@@ -68,7 +68,7 @@ commands = []
 for word in sys.argv[4:]:
     name, _, act = word.partition("=")
     argv = [sys.executable, "-S", script, name, folder, act] if act != "missing" else ["/nonexistent/program"]
-    commands.append(Command(name, argv, is_router=name == "router"))
+    commands.append(Command(name, argv, is_router=name == "router", is_first=name == "first"))
 say = partial(print, flush=True)
 sys.exit(Supervisor(commands, timeout_s, say, say).run())
 """
@@ -171,6 +171,25 @@ class TestRunning:
         before = process.num_ctx_switches()
         time.sleep(0.5)  # The one thing that can only be seen by the clock: nothing happens.
         assert process.num_ctx_switches() == before
+
+
+class TestWhatComesFirst:
+    def test_the_others_wait_for_its_good_end(self, group: Callable[..., Group]) -> None:
+        one = group("first=run", "router=run", "shard 0=run")
+        os.kill(one.pids(1)["first"], signal.SIGTERM)
+        assert set(one.pids(2)) == {"router", "shard 0"}
+
+    @pytest.mark.parametrize("act, said", [("exit:1", []), ("exit:3", ["the first exited with status 3"])])
+    def test_another_end_is_that_of_all(self, group: Callable[..., Group], act: str, said: list[str]) -> None:
+        one = group(f"first={act}", "router=run", "shard 0=run")
+        one.until(r"first runs as \d+")
+        assert one.finish() == (1, said)
+
+    def test_a_stop_meanwhile(self, group: Callable[..., Group]) -> None:
+        one = group("first=run", "router=run", "shard 0=run")
+        one.until(r"first runs as \d+")
+        one.process.send_signal(signal.SIGTERM)
+        assert one.finish() == (0, ["got SIGTERM: stopping", "first got SIGTERM"])
 
 
 class TestStopping:
