@@ -384,6 +384,16 @@ class Room:
         waiting = [ticket for ticket in self.holds.line.values() if isinstance(ticket, Waiting) and ticket.stays]
         return [ticket for ticket in waiting if ticket.run is not None and ticket.run.origin is origin]
 
+    def drop(self, origin: object) -> None:
+        """Gives up the commands that came by a link which is gone, and wait. What they wait for may be done only by the
+        next router, and what other shards have done of them is redone behind that."""
+        for ticket in list(self.holds.line.values()):
+            if not isinstance(ticket, Waiting) or isinstance(ticket, WaitingWaiter):
+                continue
+            if not ticket.stays and not ticket.granted and ticket.run is not None and ticket.run.origin is origin:
+                self._leave(ticket)
+                self.answer(ticket.run, ticket.place, b"")
+
     def forget(self, origin: object) -> None:
         """A link is gone: what it holds is given free. Commands that came by it and wait are done all the same, as they
         would have been had they not waited: other shards have done their parts. Calls that are blocked are forgotten.

@@ -202,6 +202,7 @@ def orphan(shard: Shard) -> None:
     """What a shard does when its router is gone."""
     held = shard.held
     orphaned(held, held.room.held_by(shard))  # type: ignore[arg-type]  # As far as it is one.
+    held.room.drop(shard)
     held.room.forget(shard)
     held.store.watches.forget(shard)
     held.room.take(None)  # Its answers find nobody.
