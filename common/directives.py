@@ -75,7 +75,7 @@ D = Directive
 
 DIRECTIVES: tuple[Directive, ...] = (
     # Shardis's own.
-    D("shards", Integer(0, 1024), "0", ALL, IMMUTABLE),  # 0: one per core
+    D("shards", Integer(0, 1024), "0", ALL, IMMUTABLE),  # 0: as the data has it, else one per core
     D("hash-tags", YES_NO, "yes", ROUTER | SHARD, IMMUTABLE),
     D("rundir", TEXT, "", ALL, IMMUTABLE),  # Empty: <dir>/run
     D("config-file", TEXT, "", ROUTER, IMMUTABLE, own=True),  # what CONFIG REWRITE rewrites
@@ -116,8 +116,8 @@ DIRECTIVES: tuple[Directive, ...] = (
     D("set-proc-title", YES_NO, "yes", ALL, IMMUTABLE),
     D("proc-title-template", TEXT, "{title} {listen-addr} {server-mode}"),
     D("shutdown-timeout", COUNT, "10", ALL),
-    D("shutdown-on-sigint", SIGNALS, "default"),
-    D("shutdown-on-sigterm", SIGNALS, "default"),
+    D("shutdown-on-sigint", SIGNALS, "default", ROUTER),
+    D("shutdown-on-sigterm", SIGNALS, "default", ROUTER),
     D("hz", Integer(0, INT_MAX, clamp=(1, 500)), "10", SHARD | ROUTER),
     D("io-threads", Integer(1, 256), "1"),
     D("io-threads-do-reads", YES_NO, "no"),
@@ -152,21 +152,23 @@ DIRECTIVES: tuple[Directive, ...] = (
     D("appendfilename", _file_name("appendfilename"), "appendonly.aof", SHARD, IMMUTABLE),
     D("appenddirname", _file_name("appenddirname"), "appendonlydir", SHARD, IMMUTABLE),
     D("aof-load-truncated", YES_NO, "yes", SHARD),
-    D("aof-use-rdb-preamble", YES_NO, "yes"),
+    D("aof-use-rdb-preamble", YES_NO, "yes", SHARD),
     D("aof-timestamp-enabled", YES_NO, "no"),
-    D("aof-rewrite-incremental-fsync", YES_NO, "yes"),
-    D("auto-aof-rewrite-percentage", COUNT, "100"),
-    D("auto-aof-rewrite-min-size", SIZE, "64mb"),
+    D("aof-rewrite-incremental-fsync", YES_NO, "yes", SHARD),
+    # Each shard goes by its own log. The least size is what is loaded so fast that a rewrite would gain nothing, and
+    # shards load side by side: a fourth of it for each of four would only have them rewrite four times as often.
+    D("auto-aof-rewrite-percentage", COUNT, "100", SHARD),
+    D("auto-aof-rewrite-min-size", SIZE, "64mb", SHARD),
     D("no-appendfsync-on-rewrite", YES_NO, "no"),
-    D("save", SavePoints(), ""),  # Valkey's default is 3600 1 300 100 60 10000; the log makes it needless
-    D("dbfilename", _file_name("dbfilename"), "dump.rdb", NOBODY, PROTECTED),
-    D("rdbcompression", YES_NO, "yes"),
-    D("rdbchecksum", YES_NO, "yes", NOBODY, IMMUTABLE),
-    D("rdb-save-incremental-fsync", YES_NO, "yes"),
+    D("save", SavePoints(), "", ROUTER),  # Valkey's default is 3600 1 300 100 60 10000; the log makes it needless
+    D("dbfilename", _file_name("dbfilename"), "dump.rdb", SHARD, PROTECTED),
+    D("rdbcompression", YES_NO, "yes", SHARD),
+    D("rdbchecksum", YES_NO, "yes", SHARD, IMMUTABLE),
+    D("rdb-save-incremental-fsync", YES_NO, "yes", SHARD),
     D("rdb-del-sync-files", YES_NO, "no"),
     D("rdb-version-check", OneOf("strict", "relaxed"), "strict"),
     D("sanitize-dump-payload", OneOf("no", "yes", "clients"), "no"),
-    D("stop-writes-on-bgsave-error", YES_NO, "yes"),
+    D("stop-writes-on-bgsave-error", YES_NO, "yes", ROUTER),
     # Memory.
     D("maxmemory", Memory(0, ULONG_MAX), "0"),
     D("maxmemory-policy", OneOf(*POLICIES.split()), "noeviction", ROUTER | SHARD),

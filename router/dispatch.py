@@ -133,6 +133,8 @@ def dispatch(session: "Session", batch: Batch, argv: list[bytes]) -> bool:
         session.last_command = command.name
         if session.monitoring:
             check(command)
+        if router.saving.refusal is not None:
+            router.saving.check(session, command)
         if router.pause.stops(command, session):
             return False
         if session.transaction is not None and not command.at_once:
@@ -330,7 +332,7 @@ def check_shards(session: "Session", command: Command, shards: list[int] | None 
     for link in links if shards is None else [links[shard] for shard in shards]:
         if link.state is LinkState.DOWN:
             raise link.down()
-        if link.state is LinkState.LOADING and not command.flags & Flag.LOADING:
+        if link.state is not LinkState.READY and not command.flags & Flag.LOADING:
             raise Loading()
         if link.refusal and command.flags & Flag.WRITE:
             raise RedisError(link.refusal)

@@ -225,25 +225,22 @@ def persistence(facts: Facts) -> Fields:
     loading = [answer for answer in shards if answer["loading"]]
     enabled = router.config["appendonly"]
     refusing = any(answer["refusing"] for answer in shards)
+    saved = sum(answer["save"]["keys_saved"] for answer in shards)
+    total = sum(answer["save"]["keys_to_save"] for answer in shards)
     fields: Fields = {
         "loading": int(bool(loading)),
         "async_loading": 0,
         "current_cow_peak": 0,
         "current_cow_size": 0,
         "current_cow_size_age": 0,
-        "current_fork_perc": "0.00",
-        "current_save_keys_processed": 0,
-        "current_save_keys_total": 0,
+        "current_fork_perc": f"{ratio(saved, total) * 100:.2f}",
+        "current_save_keys_processed": saved,
+        "current_save_keys_total": total,
         "rdb_changes_since_last_save": sum(answer["changes"] for answer in shards),
-        "rdb_bgsave_in_progress": 0,
-        "rdb_last_save_time": router.started_ms // 1000,
-        "rdb_last_bgsave_status": "ok",
-        "rdb_last_bgsave_time_sec": -1,
-        "rdb_current_bgsave_time_sec": -1,
-        "rdb_saves": 0,
+        **router.saving.info(),
         "rdb_last_cow_size": 0,
-        "rdb_last_load_keys_expired": 0,
-        "rdb_last_load_keys_loaded": 0,
+        "rdb_last_load_keys_expired": sum(answer["save"]["keys_expired"] for answer in shards),
+        "rdb_last_load_keys_loaded": sum(answer["save"]["keys_loaded"] for answer in shards),
         "aof_enabled": int(enabled),
         "aof_rewrite_in_progress": facts.log("aof_rewrite_in_progress"),
         "aof_rewrite_scheduled": facts.log("aof_rewrite_scheduled"),

@@ -11,7 +11,6 @@ import os
 import resource
 import signal
 import socket
-import stat
 import sys
 import time
 from collections.abc import Callable
@@ -19,22 +18,26 @@ from itertools import count
 from typing import Any, cast
 
 from common.command import Command, Flag, Plan, Table
-from common.config import Config, read_text
+from common.config import Config
 from common.errors import RedisError
 from common.log import set_level
 from common.slot import Owners
-from router import monitor, tracking
+from router import monitor, rewrites, saving, shutdown, tracking
 from router.acknowledgement import LogAcknowledgement, synced
 from router.admission import refusal
 from router.batch import Route, Run
 from router.blocking import GONE, AskToWait
 from router.commands.table import TABLE
+from router.holding import Holding
 from router.keyspace_events import notify
 from router.latency import LatencyMonitor
 from router.link import Link, LinkState
 from router.output import Output
 from router.pause import Pause
 from router.pubsub import PubSub
+from router.records import Records, Settling
+from router.recovery import Recovery
+from router.rewrites import Rewrites
 from router.sampler import Sampler
 from router.session import Session
 from router.slowlog import NEVER, Call, CommandLogs, Part, is_logged
@@ -57,7 +60,12 @@ def _touched(router: "Router", link: Link, number: int) -> None:
         watching.touched = True
 
 
-EVENTS: dict[str, Callable[..., None]] = {"touched": _touched, "synced": synced, "notify": notify, **tracking.EVENTS}
+EVENTS: dict[str, Callable[..., None]] = {
+    **{"touched": _touched, "synced": synced, "notify": notify},
+    **tracking.EVENTS,
+    **rewrites.EVENTS,
+    **saving.EVENTS,
+}
 """Who hears of what shards tell behind their replies, by the kind: called with the router, the link, and the rest."""
 
 
@@ -87,6 +95,13 @@ class Router:
         self.congested: set[int] = set()
         """Shards that do not read as fast as their clients feed them."""
         self.borrow_ids = count(1)
+        self.records = Records(self)
+        self.recording = False
+        """Whether writes over shards are recorded: where there are no logs there is nothing to agree with."""
+        self.recovery = Recovery(self)
+        self.rewrites = Rewrites(self)
+        self.holdings: set[Holding] = set()
+        """Those that are not over."""
         self.pause = Pause(self)
         self.output = Output(self)
         self.pubsub = PubSub(self.output.soon)
@@ -95,8 +110,8 @@ class Router:
         """Whether all shards would do what they are asked: then nobody has to look at each."""
         self.monitors: dict[Session, None] = {}
         """The clients that see the commands of all."""
-        self.acknowledgements: dict[int, LogAcknowledgement] = {}
-        """Calls that wait for the logs of shards (WAITAOF)."""
+        self.acknowledgements: dict[int, LogAcknowledgement | Settling] = {}
+        """Who waits for the logs of shards (WAITAOF)."""
         self.watched: dict[int, Watching] = {}
         """What clients watch, by the number that the shards know it by."""
         self.stats = Stats()
@@ -110,9 +125,10 @@ class Router:
         self.run_id = self.random_bytes(20).hex()
         self.machine = machine()
         self.start_rss_bytes = self.process_info()["rss_bytes"]
-        self.configure()
         self.stopping = False
         self.stopped = asyncio.Event()
+        self.saving = saving.Saving(self)
+        self.configure()
         self._last_client_id = 0
         self._turn_ms = 0
         """Unix time in ms once somebody asked in this turn, 0 until then."""
@@ -146,9 +162,12 @@ class Router:
         self.trackers.made(link)
         if not self.routes:
             self.table.merge(Table.from_wire(hello["table"]))
-            self._choose_routes()
+            self.choose_routes()
         if self.opening or all(other.hello for other in self.links):
             self.open()
+        if hello["appendonly"] != self.config["appendonly"] and "appendonly" not in self.config.changed:
+            self.config.update({"appendonly": hello["appendonly"]})  # As a router before this one was told.
+            self.configure()
         changed = self.config.changed_at_run_time()
         if changed:
             link.tell(["config", changed])
@@ -164,11 +183,14 @@ class Router:
             for session in list(self.sessions.values()):
                 session.pump()
 
-    def _choose_routes(self) -> None:
+    def choose_routes(self) -> None:
+        """Chooses what is forwarded without a question: while writes are refused, nothing that writes."""
+        asked = Flag.WRITE if self.saving.refusal is not None else Flag(0)
         self.routes = {
             name: Route(command)
             for name, command in self.table.lookup.items()
             if command.first_key == 1 and (_one_key(command) or command.plan is Plan.SPLIT)
+            if not command.flags & asked
         }
 
     def link_changed(self, link: Link) -> None:
@@ -181,6 +203,9 @@ class Router:
         self.link_refuses(link)
         if link.state is LinkState.DOWN:
             self.trackers.lost(link)
+            self.rewrites.lost(link.index)
+            self.saving.lost(link)
+        self.recovery.look()
         if all(other.state is LinkState.READY for other in self.links):
             logger.info("all %d shards are ready", self.shards)
 
@@ -305,6 +330,7 @@ class Router:
         """Forgets all counts (CONFIG RESETSTAT)."""
         self.traffic()
         self.stats = Stats()
+        self.saving.begun = 0
         self.sampler.forget()
         for command in self.table.each():
             command.reset()
@@ -325,6 +351,7 @@ class Router:
     def configure(self) -> None:
         """Takes over the directives, at start and when CONFIG SET changed some."""
         values = self.config.values
+        self.recording = values["appendonly"] and self.shards > 1
         set_level(values["loglevel"])
         self.logs.configure(values)
         self.output.configure(values)
@@ -336,6 +363,7 @@ class Router:
             session.requests.bulk_size_bytes_max, session.requests.query_size_bytes_max = self.request_limits
             session.changed()
         self.trackers.limit()
+        self.saving.configure()
         if values["timeout"] and self._idle_timer is None:
             self._end_idle_clients()
 
@@ -348,21 +376,6 @@ class Router:
             waits = session.batches or session.held or session.monitoring or session.subscriptions is not None
             if now_ms - session.active_ms > timeout_ms and not waits:
                 session.kill()
-
-    def rewrite_config(self) -> None:
-        """Writes today's configuration into its file (CONFIG REWRITE).  Raises RedisError."""
-        path = self.config.file
-        if not path:
-            raise RedisError("ERR The server is running without a config file")
-        try:
-            old = read_text(path) if os.path.exists(path) else ""
-            if "rundir" not in old:  # The supervisor names it to its children; it may be there for this run only.
-                self.config.given.pop("rundir", None)
-            write_atomically(path, self.config.rewrite(old))
-        except OSError as error:
-            logger.warning("the configuration file can't be written: %s", error)
-            raise RedisError(f"ERR Rewriting config file: {error.strerror}") from None
-        logger.info("the configuration file is rewritten: %s", path)
 
     # What only a process knows
 
@@ -431,7 +444,7 @@ class Router:
     def stop_on_signals(self, supervisor_fd: int) -> None:
         """SIGTERM and SIGINT stop the router in order, and so does the end of the supervisor."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            self.loop.add_signal_handler(number, self.stop)
+            self.loop.add_signal_handler(number, shutdown.signalled, self, number.name.lower())
         if supervisor_fd >= 0:
             self.loop.add_reader(supervisor_fd, self.stop)
 
@@ -457,29 +470,6 @@ def machine() -> dict[str, Any]:
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "executable": sys.executable,
     }
-
-
-def write_atomically(path: str, text: str) -> None:
-    """Replaces the file by one of that text: after a crash it is the old or the new one, whole.  Raises OSError."""
-    path = os.path.realpath(path)
-    temporary = f"{path}.{os.getpid()}.tmp"
-    mode = stat.S_IMODE(os.stat(path).st_mode) if os.path.exists(path) else 0o600
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    try:
-        with open(fd, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(text)
-            file.flush()
-            os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-        os.rename(temporary, path)
-    except OSError:
-        os.unlink(temporary)
-        raise
-    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def listening(host: str, port: int, backlog: int) -> socket.socket:

@@ -1,6 +1,5 @@
 """`python -m shard --index I [FILE] [--name value ...]`: one shard, until it is told to stop."""
 
-import re
 import sys
 
 import uvloop
@@ -9,9 +8,12 @@ from setproctitle import setproctitle
 from common.collector import settle
 from common.config import Config, ConfigError
 from common.log import set_up
-from shard.layout import OtherLayout
 from shard.log_reader import LogDamaged
+from shard.log_reading import advice
 from shard.server import Shard
+
+FAILED = 3
+"""The exit status of a shard that can't go on, but can begin anew."""
 
 
 def main(argv: list[str]) -> int:
@@ -27,22 +29,12 @@ def main(argv: list[str]) -> int:
         return 1
 
 
-def advice(error: Exception) -> str:
-    """What to do about it, where that is not plain."""
-    if not isinstance(error, LogDamaged) or isinstance(error, OtherLayout):
-        return ""
-    if error.offset and error.file.endswith(".incr.aof"):
-        manifest = re.sub(r"\.\d+\.incr\.aof$", ".manifest", error.file)
-        return f"; restore a backup, or give up what follows there with: redis-check-aof --fix {manifest}"
-    return "; restore a backup"
-
-
 async def run(config: Config) -> int:
     shard = Shard(config, config["index"])
     shard.stop_on_signals(config["supervisor-fd"])
     settle()
     await shard.serve()
-    return 0
+    return FAILED if shard.failed else 0
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ Rule 5: a folder has one user: it is locked, so that a second process can't appe
 """
 
 import errno
-import fcntl
 import logging
 import os
 import time
@@ -26,26 +25,18 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
-from common.errors import RedisError
-from shard import layout as layouts
-from shard import manifest as manifests
-from shard.layout import Layout
 from shard.log_buffer import BUFFERS_MAX, LogBuffer, Piece
-from shard.log_reader import LogDamaged, LogSlice, read_slices
+from shard.log_files import Disk, cut, folder_of_shard
+from shard.log_folder import LogFolder, NextIncrement
+from shard.log_reading import Apply, Put, do_slice, read_log
+from shard.log_swap import Swap
 from shard.log_syncer import LogSyncer
-from shard.manifest import Manifest
 
 logger = logging.getLogger("shardis")
 
-SLICE_BYTES = 1 << 16
-"""Read between two moments at which the shard answers others: about 900 small commands, 1 to 3 ms with doing them."""
 BUFFER_BYTES_MAX = 1 << 26
 """While the disk is full clients' writes are refused, so only what nobody asked for (expiry, eviction) still comes.
 From 64 MB on the shard stops that as well, see `Aof.buffer_full`: over a million expired keys."""
-TEMPORARY = "temp-"
-"""How Redis, too, begins the names of files that don't count yet; what a crash left is deleted at the next start."""
-
-Apply = Callable[[int, list[bytes]], None]
 
 
 class Fsync(StrEnum):
@@ -60,22 +51,6 @@ class Settings(Protocol):
     """What `Aof.of_shard` needs of a configuration: redis.conf's directives by name."""
 
     def __getitem__(self, name: str, /) -> Any: ...
-
-
-class Disk:
-    """The calls that wait for a disk or fail with it. A test puts a bad disk in its place."""
-
-    def writev(self, fd: int, buffers: list[Piece]) -> int:
-        """Appends; how many bytes it took, perhaps not all.  Raises OSError."""
-        return os.writev(fd, buffers)
-
-    def sync(self, fd: int) -> None:
-        """Returns once the data is on disk.  Raises OSError."""
-        os.fdatasync(fd)
-
-    def truncate(self, fd: int, size_bytes: int) -> None:
-        """Cuts off the end of a file.  Raises OSError."""
-        os.ftruncate(fd, size_bytes)
 
 
 class Aof:
@@ -96,8 +71,7 @@ class Aof:
         disk: Disk | None = None,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.folder = folder
-        self.name = name
+        self.files = LogFolder(folder, name)
         self.enabled = enabled
         self.load_truncated = load_truncated
         self.databases = databases
@@ -105,7 +79,6 @@ class Aof:
         self.buffer = LogBuffer()
         self.append = self.buffer.append if enabled else _ignore
         self.append_group = self.buffer.append_group if enabled else _ignore
-        self.manifest = Manifest()
         self.base_size_bytes = 0
         self.written_bytes = 0
         """Appended to the log by this process. `synced_bytes` follows it."""
@@ -119,17 +92,21 @@ class Aof:
         self._sync_failed = False
         """Whether `_unsynced` has to be taken back before anything is written behind it."""
         self._disk = disk or Disk()
-        self._syncer = LogSyncer(self._disk.sync, lambda: (self.written_bytes, self._fd), clock_s)
+        self._syncer = LogSyncer(self._sync_file, lambda: (self.written_bytes, self._fd), clock_s)
+        self._names_sure = False
+        """Whether the manifest that counts for this process does so after a power cut, too."""
+        self.provisional = False
+        """Whether this log begins to count only when it gets its base: until then what it takes goes to a file that no
+        manifest names, and the files of the log before it count."""
         self._fd = -1
-        self._lock_fd = -1
         self._closed_files_bytes = 0
         self._file_bytes = 0
 
     @classmethod
     def of_shard(cls, settings: Settings, index: int) -> "Aof":
-        """The log of shard `index`, where redis.conf's directives put it."""
+        """The log of shard `index`, where redis.conf's directives and the layout put it.  Raises LogDamaged."""
         return cls(
-            Path(settings["dir"]) / f"shard-{index}" / settings["appenddirname"],
+            folder_of_shard(Path(settings["dir"]), index) / settings["appenddirname"],
             settings["appendfilename"],
             settings["appendfsync"],
             enabled=settings["appendonly"],
@@ -146,8 +123,8 @@ class Aof:
 
     @property
     def synced_bytes(self) -> int:
-        """How much of `written_bytes` is known to be on disk."""
-        return self._syncer.synced_bytes
+        """How much of `written_bytes` is known to be on disk; -1 while it would not be read."""
+        return -1 if self.provisional else self._syncer.synced_bytes
 
     def hear_syncs(self, heard: Callable[[], None]) -> None:
         """Has `heard` called after each sync that succeeds, in any thread."""
@@ -176,27 +153,18 @@ class Aof:
 
     # Start and end
 
-    def load(self, apply: Apply) -> Iterator[int]:
-        """Does again what the log says, and opens it for appending. Yields the number of commands so far, after each
-        slice of SLICE_BYTES.  Raises LogDamaged, OSError; a RedisError that `apply` raises makes it damage."""
-        self._lock()
-        for left_over in self.folder.glob(TEMPORARY + "*"):
-            left_over.unlink()
-        self.manifest = read_manifest(self.folder, self.name)
+    def load(self, apply: Apply, put: Put | None = None, config: dict[str, Any] | None = None) -> Iterator[int]:
+        """Does again what the log says, and opens it for appending. `put` takes the keys of a base that is an RDB file,
+        which is read by the directives of `config`. Yields the number of commands and keys so far, after each slice.
+        Raises LogDamaged, OSError; a RedisError that `apply` raises, or `put`, makes it damage."""
+        files = self.files
+        files.take()
         commands = 0
-        for part in read_log(self.folder, self.manifest, self.load_truncated, self.databases):
-            for db, run in part.runs:
-                for argv in run:
-                    try:
-                        apply(db, argv)
-                    except RedisError as error:
-                        name = argv[0].decode("latin-1")
-                        reason = f"a command before it, {name!r}, can't be done again: {error}"
-                        raise LogDamaged(part.offset, reason, part.file) from error
-                commands += len(run)
+        for part in read_log(files.path, files.manifest, self.load_truncated, self.databases, config):
+            commands += do_slice(part, apply, put)
             self.loaded_bytes, self.total_bytes = part.loaded_bytes, part.total_bytes
             if part.dropped_bytes:
-                _cut(Path(part.file), part.offset)
+                cut(Path(part.file), part.offset)
             yield commands
         self._open()
 
@@ -210,12 +178,13 @@ class Aof:
                 self._syncer.sync_now()
             except OSError as error:
                 logger.error("the log can't be synced: %s", error)
-            self._syncer.stop()
+        self._syncer.stop()
+        if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-        if self._lock_fd >= 0:
-            os.close(self._lock_fd)
-            self._lock_fd = -1
+            if self.provisional:
+                self.files.provisional.unlink(missing_ok=True)
+        self.files.release()
 
     # A turn
 
@@ -247,6 +216,11 @@ class Aof:
             logger.warning("the log can be written again")
             self._write_error = None
         return True
+
+    def sync_soon(self) -> None:
+        """Has what was written synced within a second, whatever the policy is."""
+        if self._fd >= 0 and self.written_bytes != self._syncer.synced_bytes:
+            self._syncer.ask()
 
     def set_fsync(self, fsync: str) -> None:
         """Changes the policy, from the next `flush` on.  Raises ValueError for an unknown one."""
@@ -289,207 +263,110 @@ class Aof:
         self._unsynced = []
         self._sync_failed = False
 
-    # Rewriting: `open_increment`; somebody writes a base with all that the files before it say; `replace_base`
+    def _sync_file(self, fd: int) -> None:
+        """Has what was written survive a power cut, and the names by which it would be found.  Raises OSError."""
+        if not self._names_sure:
+            self._disk.sync_folder(self.files.path)
+            self._names_sure = True
+        self._disk.sync(fd)
 
-    def open_increment(self) -> int:
-        """Has what comes from now on written into a new increment, and gives its number.  Raises OSError; then the log
-        goes on in the old one."""
+    # Rewriting, in this order: the cut, which is `open_increment` or `begin_anew`; somebody writes a base with all that
+    # was true then; `swap_for` says how that takes the place of all before the cut, and `adopt` that it has
+
+    def do(self, job: Callable[[], None]) -> None:
+        """Has something done in the log's thread, that of `close` included."""
+        self._syncer.do(job)
+
+    def sync_ahead(self) -> None:
+        """Has the thread sync what was written, so that there is little left to sync in a cut."""
+        self._syncer.sync_soon(promised=self.fsync is not Fsync.NO)
+
+    def open_increment(self, prepared: NextIncrement | None = None) -> int:
+        """Has what comes from now on written into a new increment, and gives its number. What of it waits for the disk
+        may be `prepared`.  Raises OSError; then the log goes on in the old one."""
         if self._fd >= 0:
-            if not self.flush():
-                assert self._write_error is not None
-                raise self._write_error
-            self._syncer.sync_now()
-        manifest = self.manifest.with_increment(self.name)
-        fd = _create(self.folder / manifest.increments[-1].name)
-        try:
-            self._write_manifest(manifest)
-        except OSError:
-            os.close(fd)
-            raise
-        if self._fd >= 0:
-            self._close_later(self._fd)
-        self._fd = fd
+            self._flush_or_raise()
+            if self.written_bytes != self._syncer.synced_bytes:
+                self._syncer.sync_now()
+        fd = self.files.cut(prepared or self.files.prepare_increment())
+        # Sure with the first sync of what is in it: there is nothing to lose before that.
+        self._names_sure = False
+        # First this, then the close: the thread may begin a sync between the two.
+        before, self._fd = self._fd, fd
+        if before >= 0:
+            self._close_later(before)
         self._closed_files_bytes += self._file_bytes
         self._file_bytes = 0
         self.buffer.forget_db()
-        return manifest.increments[-1].number
+        return self.files.manifest.increments[-1].number
 
-    def replace_base(self, base: Path, first_number: int) -> None:
-        """Puts `base`, a synced temporary file in the folder, in the place of all before increment `first_number`."""
-        manifest = self.manifest.with_base(self.name, first_number)
-        assert manifest.base is not None
-        os.rename(base, self.folder / manifest.base.name)
-        self._write_manifest(manifest)
-        self.base_size_bytes = self._size_of(manifest.base)
-        self._closed_files_bytes = sum(map(self._size_of, manifest.files[:-1]))
-        self._delete_history()
+    def reserve(self) -> None:
+        """Takes the folder, for a log or a base that is about to begin.  Raises OSError, LogDamaged."""
+        self.files.take()
+        self.files.begin()
+        self._closed_files_bytes = self.files.size_of(*self.files.manifest.files)
 
-    def _delete_history(self) -> None:
-        if not self.manifest.history:
-            return
-        for file in self.manifest.history:
-            # The last close of a deleted file is what takes long (0.3 s for some GB), so the thread does that.
-            try:
-                fd = os.open(self.folder / file.name, os.O_RDONLY)
-            except FileNotFoundError:
-                continue
-            self._close_later(fd)
-            os.unlink(self.folder / file.name)
-        self._write_manifest(self.manifest.without_history())
+    def begin_anew(self) -> int:
+        """Begins a provisional log in the reserved folder, or begins it once more; gives the number that its increment
+        will have.  Raises OSError."""
+        if self._fd < 0:
+            self._fd = self.files.open_provisional()
+        else:
+            self._flush_or_raise()
+            self._disk.truncate(self._fd, 0)
+            self._file_bytes = 0
+            self.buffer.forget_db()
+        self.provisional = True
+        return self.files.manifest.with_increment(self.files.name).increments[-1].number
 
-    def _write_manifest(self, manifest: Manifest) -> None:
-        write_atomically(self.folder / f"{self.name}.manifest", manifest.encode())
-        self.manifest = manifest
+    def swap_for(self, base: Path, first_number: int, form: str = "aof") -> Swap:
+        """How `base`, a synced temporary file in the folder, takes the place of all before increment `first_number`."""
+        return self.files.swap_for(base, first_number, form, provisional=self.provisional)
+
+    def adopt(self, swap: Swap) -> None:
+        """Goes on with the files that a swap has put in force."""
+        self.files.manifest = swap.manifest
+        self._names_sure = False
+        if self._fd >= 0:
+            self._closed_files_bytes = self.files.size_of(*swap.manifest.files[:-1])
+        # As Redis counts: what was written since the cut is no growth.
+        self.base_size_bytes = self.size_bytes
+        if self.provisional:
+            self.provisional = False
+            self._syncer.heard()
+
+    def replace_base(self, base: Path, first_number: int, form: str = "aof") -> None:
+        """Has `base` take the place of all before increment `first_number`, here and now.  Raises OSError."""
+        swap = self.swap_for(base, first_number, form)
+        swap.run()
+        if swap.in_force:
+            self.adopt(swap)
+        if swap.error is not None:
+            raise swap.error
+
+    def _flush_or_raise(self) -> None:
+        if not self.flush():
+            assert self._write_error is not None
+            raise self._write_error
 
     def _close_later(self, fd: int) -> None:
         self._syncer.do(lambda: os.close(fd))
 
-    def _size_of(self, file: manifests.LogFile) -> int:
-        return (self.folder / file.name).stat().st_size
-
-    # Opening
-
-    def _lock(self) -> None:
-        """Makes the folder this process's alone, until `close` or the process's end.  Raises OSError."""
-        make_folder(self.folder)
-        self._lock_fd = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._lock_fd)
-            self._lock_fd = -1
-            raise OSError(errno.EBUSY, "another process uses this log", str(self.folder)) from None
-
     def _open(self) -> None:
-        self._closed_files_bytes = sum(map(self._size_of, self.manifest.files))
-        if self.manifest.base is not None:
-            self.base_size_bytes = self._size_of(self.manifest.base)
-        if self.manifest.increments:
-            last = self.manifest.increments[-1]
-            self._fd = os.open(self.folder / last.name, os.O_WRONLY | os.O_APPEND)
-            self._file_bytes = self._size_of(last)
+        """Opens the last increment, or the first, after a load."""
+        files, manifest = self.files, self.files.manifest
+        self._closed_files_bytes = files.size_of(*manifest.files)
+        if manifest.base is not None:
+            self.base_size_bytes = files.size_of(manifest.base)
+        if manifest.increments:
+            last = manifest.increments[-1]
+            self._fd = os.open(files.path_of(last), os.O_WRONLY | os.O_APPEND)
+            self._file_bytes = files.size_of(last)
             self._closed_files_bytes -= self._file_bytes
-            self._disk.sync(self._fd)  # What a process before this one has written counts as synced from here on.
         else:
             self.open_increment()
-        self._delete_history()
-
-
-# Reading
-
-
-def read_manifest(folder: Path, name: str) -> Manifest:
-    """The manifest of the log `name` in `folder`; an empty one if there is no log.  Raises LogDamaged."""
-    path = folder / f"{name}.manifest"
-    try:
-        return manifests.parse(path.read_bytes(), str(path))
-    except FileNotFoundError:
-        pass
-    for file in folder.glob("*"):
-        # Redis would begin a new log here and overwrite what lies there.
-        if file.name.startswith(f"{name}.") and file.stat().st_size:
-            raise LogDamaged(0, f"there is {file.name}, but no manifest", str(path))
-    return Manifest()
-
-
-def read_log(folder: Path, manifest: Manifest, load_truncated: bool, databases: int) -> Iterator[LogSlice]:
-    """The log in slices; changes nothing.  Raises LogDamaged."""
-    paths = [folder / file.name for file in manifest.files]
-    for path in paths:
-        if not path.exists():
-            raise LogDamaged(0, "the manifest names this file, but there is none", str(path))
-    total_bytes = sum(path.stat().st_size for path in paths)
-    loaded_bytes = 0
-    for path in paths:
-        size_bytes = path.stat().st_size
-        with open(path, "rb", buffering=0) as file:
-            try:
-                for part in read_slices(file, size_bytes, SLICE_BYTES, databases):
-                    part.file = str(path)
-                    part.loaded_bytes += loaded_bytes
-                    part.total_bytes = total_bytes
-                    if part.dropped_bytes:
-                        _refuse_tail(part, last=path == paths[-1], load_truncated=load_truncated)
-                    yield part
-            except LogDamaged as damage:
-                damage.file = damage.file or str(path)
-                raise
-        loaded_bytes += size_bytes
-
-
-def _refuse_tail(part: LogSlice, *, last: bool, load_truncated: bool) -> None:
-    """Raises LogDamaged unless the unfinished end of `part` may be cut off."""
-    if not last:
-        raise LogDamaged(part.offset, "it ends in the middle of a command or group, and is not the last file")
-    if not load_truncated:
-        reason = "it ends in the middle of a command or group, and aof-load-truncated is no"
-        raise LogDamaged(part.offset, reason)
-    logger.warning("%s: the unfinished end is cut off: %d bytes at %d", part.file, part.dropped_bytes, part.offset)
-
-
-# Files
-
-
-def read_layout(folder: Path) -> Layout | None:
-    """With what settings the data in `folder`, a `--dir`, was written; None if there is none.  Raises LogDamaged."""
-    path = folder / layouts.FILE_NAME
-    try:
-        return layouts.parse(path.read_bytes(), str(path))
-    except FileNotFoundError:
-        return None
-
-
-def write_layout(folder: Path, layout: Layout) -> None:
-    """Says so. All shards of a first start may do it at once: they write the same."""
-    make_folder(folder)
-    write_atomically(folder / layouts.FILE_NAME, layout.encode())
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Gives `path` the content `data`: whatever crashes when, it has the old content or the new.  Raises OSError."""
-    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
-def make_folder(folder: Path) -> None:
-    """Makes `folder` and what is missing above it, so that it survives a power cut."""
-    if not folder.is_dir():
-        make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
-        _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _create(path: Path) -> int:
-    """Makes a file to append to. One that a crash left before a manifest named it is empty, and taken."""
-    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    if os.fstat(fd).st_size:
-        os.close(fd)
-        raise FileExistsError(errno.EEXIST, "a file that no manifest names is in the way", str(path))
-    return fd
-
-
-def _cut(path: Path, size_bytes: int) -> None:
-    """Cuts off the end of a file, for good."""
-    with open(path, "r+b") as file:
-        file.truncate(size_bytes)
-        os.fsync(file.fileno())
+        self._sync_file(self._fd)  # What a process before this one has written counts as synced from here on.
+        files.delete_history(self._close_later)
 
 
 def _ignore(*_: object) -> None:

@@ -7,6 +7,7 @@ value, or raises a RedisError.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from common.errors import RedisError
 from shard import listeners, walk
 from shard.digest import NOTHING, digest_of_db, digest_of_value
 from shard.events import SILENT, call
@@ -46,7 +47,7 @@ def info(shard: "Shard") -> dict[str, Any]:
         "total_bytes": shard.aof.total_bytes,
         "commands_loaded": shard.commands_loaded,
         "errors": executor.errors,
-        "changes": store.changes_total,
+        "changes": store.changes_total - shard.saves.changes_saved,
         "refusing": executor.refusal is not None,
         "internal_errors": executor.internal_errors,
         "stats": stats.as_dict(),
@@ -55,14 +56,19 @@ def info(shard: "Shard") -> dict[str, Any]:
         "garbage": len(store.garbage),
         "blocking_keys": sum(len(db.waiting) for db in store.dbs),
         "lasting_keys": sum(bool(queue.lasting) for db in store.dbs for queue in db.waiting.values()),
-        "aof": shard.aof.info(),
+        "aof": shard.aof.info() | shard.rewriter.info(),
+        "save": shard.saves.info(),
     }
 
 
 @control
-def config(shard: "Shard", values: dict[str, Any]) -> None:
-    """Takes over directives that CONFIG SET changed."""
-    shard.configure(values)
+def config(shard: "Shard", values: dict[str, Any]) -> str:
+    """Takes over directives that CONFIG SET changed; why that is not possible, or nothing."""
+    try:
+        shard.configure(values)
+    except RedisError as error:
+        return str(error)
+    return ""
 
 
 @control
@@ -75,7 +81,7 @@ def unblock(shard: "Shard", number: int, reason: str | None) -> bool:
 def track(shard: "Shard", tracked: bool) -> None:
     """Says whether clients cache what they read: then every change is told, see listeners.py."""
     shard.tracked = tracked
-    if not shard.executor.loading:  # What a replay does is no change.
+    if shard.loaded:  # What a replay does is no change.
         listeners.track(shard.store, tracked=tracked)
 
 
@@ -84,6 +90,8 @@ def reset_stats(shard: "Shard") -> None:
     """CONFIG RESETSTAT."""
     shard.store.stats.reset()
     shard.executor.reset_stats()
+    shard.rewriter.reset_stats()
+    shard.aof.delayed_fsyncs = 0
 
 
 @control

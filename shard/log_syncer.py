@@ -1,14 +1,15 @@
 """The one thread of a shard: it syncs the log once a second, and closes files, which takes long if they are big.
 
 Rule 1: it sleeps in the kernel while there is nothing to do: an idle server never wakes up for it.
-Rule 2: jobs run one after the other, so a file that is handed over to be closed is not closed while it is synced.
+Rule 2: jobs run one after the other, so a file that is handed over to be closed is not closed while it is synced. A
+        sync that is not due yet holds up no job.
 Rule 3: what both threads touch are single attributes, each written by one assignment.
 """
 
 import logging
 import threading
 from collections.abc import Callable
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 logger = logging.getLogger("shardis")
 
@@ -31,6 +32,8 @@ class LogSyncer:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._asked = False
+        self._due = False
+        """Whether a sync was asked for and has not begun: the thread's own."""
         self._started_s = -PERIOD_S
         self._delay_counted = False
         self.running_since_s: float | None = None
@@ -46,7 +49,12 @@ class LogSyncer:
         """Has the log synced within a second: at once if the last sync is longer ago than that."""
         if not self._asked:
             self._asked = True
-            self.do(self._sync_later)
+            self.do(self._plan)
+
+    def sync_soon(self, *, promised: bool) -> None:
+        """Has the log synced as soon as the thread comes to it. That it fails is an `error` only where it is promised
+        to be synced now and then: where it is not, no later sync would end that."""
+        self.do(self._sync if promised else self.sync_now)
 
     def do(self, job: Callable[[], None]) -> None:
         """Has `job` done in the thread."""
@@ -79,7 +87,7 @@ class LogSyncer:
             self._thread = None
 
     def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        while (job := self._next()) is not None:
             try:
                 job()
             except OSError as error:
@@ -87,8 +95,25 @@ class LogSyncer:
             except Exception:  # the thread must go on: without it nothing would be synced any more
                 logger.exception("internal error in the log's thread")
 
-    def _sync_later(self) -> None:
-        self._stopping.wait(self._started_s + PERIOD_S - self._clock_s())
+    def _next(self) -> Callable[[], None] | None:
+        """What is to be done next: a sync that is due, else what comes first; None at the end."""
+        if not self._due:
+            return self._jobs.get()
+        wait_s = 0 if self._stopping.is_set() else self._started_s + PERIOD_S - self._clock_s()
+        try:
+            job = self._jobs.get(timeout=wait_s) if wait_s > 0 else self._sync
+        except Empty:
+            job = self._sync
+        if job is None:
+            self._jobs.put(None)  # The end is behind the sync that was asked for.
+            job = self._sync
+        return job
+
+    def _plan(self) -> None:
+        self._due = True
+
+    def _sync(self) -> None:
+        self._due = False
         # First this, then the size: whoever writes after it asks again, and whoever wrote before it is in the size.
         self._asked = False
         written_bytes, fd = self._target()

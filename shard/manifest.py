@@ -64,12 +64,15 @@ class Manifest:
             self, increments=(*self.increments, LogFile(f"{name}.{number}.incr.aof", number, Kind.INCREMENT))
         )
 
-    def with_base(self, name: str, first_number: int) -> "Manifest":
-        """With a new base instead of the old one and the increments before number `first_number`: they are history."""
+    def with_base(self, name: str, first_number: int, form: str = "aof") -> "Manifest":
+        """With a new base instead of the old one and the increments before number `first_number`: they are history.
+
+        Its `form`, "aof" for commands or "rdb", is the end of its name, as Redis has it.
+        """
         number = self.base.number + 1 if self.base else 1
         replaced = [file for file in self.files if file.kind is Kind.BASE or file.number < first_number]
         return Manifest(
-            LogFile(f"{name}.{number}.base.aof", number, Kind.BASE),
+            LogFile(f"{name}.{number}.base.{form}", number, Kind.BASE),
             tuple(file for file in self.increments if file.number >= first_number),
             (*self.history, *(replace(file, kind=Kind.HISTORY) for file in replaced)),
         )

@@ -10,25 +10,33 @@ import os
 import resource
 import signal
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-import shard.loan  # noqa: F401  The messages there answer to their names.
-import shard.transaction  # noqa: F401  And those there.
+import shard.reload
+import shard.transaction  # noqa: F401  The messages there answer to their names, as those of shard.reload.
 from common.config import Config
 from common.errors import RedisError
 from common.log import set_level
-from common.slot import slot_function, slots_of_shard
-from shard import listeners
-from shard.aof import Aof, Fsync, read_layout, write_layout
+from common.slot import Owners, slot_function, slots_of_shard
+from shard import listeners, loan, log_switch, rdb_start
+from shard.aof import Aof, Fsync
 from shard.commands.table import TABLE
 from shard.control import CONTROLS, WHOLES
 from shard.execute import Executor
+from shard.first_logs import FirstLogs
 from shard.garbage import free_some
 from shard.keyspace import Store
 from shard.late import Room
 from shard.layout import Layout, OtherLayout
 from shard.link import Link
+from shard.log_files import Disk, read_layout, write_layout
+from shard.redo import Book
+from shard.rewriter import Rewriter
+from shard.save import Saves
+from shard.snapshot_file import SnapshotFiles
+from shard.states import fill
 from shard.sync_waits import SyncWaits
 
 logger = logging.getLogger("shardis")
@@ -51,6 +59,7 @@ class Shard:
     """One shard: keyspace, log, executor, and the links to whoever sends it frames."""
 
     def __init__(self, config: Config, index: int) -> None:
+        log_switch.recall(config, index)
         self.config = config
         self.index = index
         self.loop = asyncio.get_running_loop()
@@ -65,7 +74,20 @@ class Shard:
         self.store.logging = config["appendonly"]
         self.executor = Executor(self.store, TABLE, self.aof.append, self.aof.append_group, time.perf_counter_ns)
         self.room = Room(self.executor, self.control, WHOLES)
+        self.owners = Owners(config["shards"], config["hash-tags"])
+        self.book = Book()
+        """The records of writes over several shards, see redo.py."""
+        self.executor.heard_record = self.book.read
+        self.loaded = False
+        """Whether all that the log says was done. Then the shard may still lack what others have."""
+        self.failed = False
+        """Whether it stops because it can't go on, and is to be started again."""
         self.sync_waits = SyncWaits(self)
+        self.snapshots = SnapshotFiles(self.store, self.loop, lambda job: self.aof.do(job), Disk())
+        self.snapshots.turns = lambda: sum(link.runs for link in self.links)
+        self.rewriter = Rewriter(self)
+        self.saves = Saves(self)
+        self.first_logs = FirstLogs(config.values, index)
         self.links: set[Link] = set()
         self.started_s = time.time()
         self.commands_loaded = 0
@@ -100,26 +122,32 @@ class Shard:
         server = await self.loop.create_unix_server(lambda: cast(asyncio.Protocol, Link(self)), path)
         os.chmod(path, 0o600)
         self.check_layout()
-        if self.config["appendonly"]:
+        self.saves.remove_left_overs()
+        if rdb_start.is_due(self):
+            await self.load_file()
+        elif self.config["appendonly"]:
             await self.load()
-        self.note_turn()
+        if not self.stopped.is_set():
+            self._open()
         await self.stopped.wait()
         server.close()
         for link in list(self.links):
             link.close()
+        self.saves.end()
+        await self.rewriter.finish()
         self.aof.close()
 
     def check_layout(self) -> None:
-        """Sees that the data was written with as many shards as there are now.  Raises LogDamaged.
+        """Sees that the data is spread over as many shards as there are now.  Raises LogDamaged.
 
-        The supervisor has looked as well, so that it is said once and not by every shard.
+        The supervisor has seen to that, see resharding.py; who starts a shard alone has to.
         """
         folder = Path(self.config["dir"])
         wanted = Layout(self.config["shards"], self.config["hash-tags"])
         found = read_layout(folder)
         if found is None:
             write_layout(folder, wanted)
-        elif found != wanted:
+        elif not found.serves(wanted):
             raise OtherLayout(found, wanted, str(folder))
 
     async def load(self) -> None:
@@ -128,7 +156,7 @@ class Shard:
         self.store.begin_replay(time.time_ns() // 1_000_000)
         self.loading_since_s = int(time.time())
         started = last = time.monotonic()
-        for commands in self.aof.load(self.executor.replay):
+        for commands in self.aof.load(self.executor.replay, partial(fill, self.store), self.config.values):
             self.commands_loaded = commands
             await asyncio.sleep(0)
             if self.stopped.is_set():
@@ -137,12 +165,47 @@ class Shard:
                 last = time.monotonic()
                 logger.info("loading the log: %d commands so far", self.commands_loaded)
         self._loaded()
-        self.executor.state(loading=False, refusal=None)
-        self.sync_waits.tell()
         keys = sum(db.size for db in self.store.dbs)
         logger.info(
             "loaded %d commands in %.3f seconds: %d keys", self.commands_loaded, time.monotonic() - started, keys
         )
+
+    async def load_file(self) -> None:
+        """Loads the keys from an RDB file, as `load` does from the log. A stop ends it."""
+        self.executor.state(loading=True, refusal=None)
+        self.store.begin_replay(time.time_ns() // 1_000_000)
+        self.loading_since_s = int(time.time())
+        for pause_s in rdb_start.load(self):
+            await asyncio.sleep(pause_s)
+            if self.stopped.is_set():
+                return
+        self._loaded()
+
+    def _open(self) -> None:
+        """Has all that it kept. If others may have more of it, the router says when to serve, see redo.py."""
+        self.loaded = True
+        log_switch.turn_or_say(self)
+        self.sync_waits.tell()
+        if not self.may_lack:
+            self.admit()
+        for link in self.links if self.may_lack else ():
+            link.send({"state": "loaded"})
+
+    @property
+    def may_lack(self) -> bool:
+        """Whether other shards may have parts of writes that this one has not."""
+        return self.aof.enabled and self.config["shards"] > 1
+
+    def state_for_router(self) -> str:
+        """How this shard is for a router whose link is new: "loaded" means that it serves when the router admits it."""
+        if self.loaded and self.may_lack:
+            self.executor.state(loading=True, refusal=self.executor.refusal)
+        return "ready" if not self.executor.loading else "loaded" if self.loaded else "loading"
+
+    def admit(self) -> None:
+        """Begins to serve, or goes on."""
+        self.executor.state(loading=False, refusal=self.executor.refusal)
+        self.note_turn()
         for link in self.links:
             link.send({"state": "ready"})
 
@@ -157,27 +220,36 @@ class Shard:
 
     def reload(self) -> None:
         """Drops all data and does again what the log says, in one turn (DEBUG LOADAOF).  Raises RedisError."""
-        if not self.aof.enabled or not self.aof.flush():
+        if not self.aof.enabled or self.aof.provisional or not self.aof.flush():
             raise RedisError("ERR Error trying to load the AOF files, check server logs.")
+        self.rewriter.stop()
         self.aof.close()
-        self.aof = Aof.of_shard(self.config, self.index)
+        self.use_log(Aof.of_shard(self.config, self.index))
         executor, store = self.executor, self.store
-        executor.log, executor.log_group = self.aof.append, self.aof.append_group
         listeners.track(store, tracked=False)
         for db in store.dbs:
             db.clear(later=True)
         store.expiring = False
-        for commands in self.aof.load(executor.replay):
+        for commands in self.aof.load(executor.replay, partial(fill, store), self.config.values):
             self.commands_loaded = commands
         self._loaded()
         listeners.flushed(store)
+
+    def use_log(self, aof: Aof) -> None:
+        """Has all that comes go into another log, or into none."""
+        self.aof = aof
+        self.executor.log, self.executor.log_group = aof.append, aof.append_group
+        self.store.logging = aof.enabled
+        if self.loaded and self.executor.refusal is not None:
+            self._refuse(None)
 
     def sleep(self, seconds: float) -> None:
         """Does nothing at all for a while, and has everybody wait for it (DEBUG SLEEP)."""
         time.sleep(seconds)
 
-    def stop(self) -> None:
-        """Ends `serve` once what was begun is on disk."""
+    def stop(self, *, failed: bool = False) -> None:
+        """Ends `serve` once what was begun is on disk; if it `failed`, so that the shard is started again."""
+        self.failed = self.failed or failed
         self.stopped.set()
 
     def stop_on_signals(self, supervisor_fd: int) -> None:
@@ -197,6 +269,8 @@ class Shard:
         self.executor.notify(self.config["notify-keyspace-events"])
         self.store.counts_uses = "lfu" in self.config["maxmemory-policy"]
         self.aof.set_fsync(self.config["appendfsync"])
+        if self.loaded:
+            log_switch.turn(self)
 
     # A turn
 
@@ -219,7 +293,7 @@ class Shard:
 
     def flush(self) -> bool:
         """Writes the log of this turn, and whether that is done. If not, writes are refused until it is."""
-        if not self.aof.enabled or self.executor.loading:
+        if not self.aof.enabled or not self.loaded:
             return True
         done = self._flush_timed() if self.latency_threshold_ms else self.aof.flush()
         failing = self.aof.last_write_error is not None
@@ -253,6 +327,11 @@ class Shard:
         """A link is gone, and with it what its router held."""
         self.links.discard(link)
         self.sync_waits.forget(link)
+        self.saves.forget(link)
+        self.rewriter.wanted = False
+        if self.may_lack:
+            loan.orphaned(self, self.room.held_by(link))
+            self.room.drop(link)
         if not self.stopped.is_set():
             self.room.forget(link)
             self.store.watches.forget(link)
@@ -281,11 +360,13 @@ class Shard:
 
     def pulse(self) -> None:
         """Looks after what must be done though nobody asks."""
+        self.rewriter.pulse(self.loop.time())
         if self.executor.refusal is not None:
             self.flush()  # There may be room again.
         if not self.cycle_running and not self.executor.loading and (self.store.garbage or self._volatile()):
             self.cycle()
-        if self.turned or self.executor.refusal is not None or self.store.garbage or self._volatile():
+        waits = self.rewriter.scheduled or self.executor.refusal is not None
+        if self.turned or waits or self.store.garbage or self._volatile():
             self.turned = False
             self.loop.call_later(PULSE_S, self.pulse)
         else:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
+from common.errors import RedisError
 from common.frame import packer, unpack
 from shard.expiry import NO_TIMES
 from shard.keyspace import Keyspace, Store
@@ -60,13 +61,16 @@ def effects_of(store: Store, place: Place) -> Effects:
     value = db.held(key)
     if value is None:
         return [(index, [b"DEL", key])]
-    at_ms = db.expiry_ms(key)
+    effects: Effects = [(index, argv) for argv in commands_of(key, value, db.expiry_ms(key))]
+    return effects if isinstance(value, bytes | bytearray) else [(index, [b"DEL", key]), *effects]
+
+
+def commands_of(key: bytes, value: Value, at_ms: int) -> list[list[bytes]]:
+    """Commands that make a key what it is, where there is none; `at_ms` is its expiry or -1. O(n) in the value."""
     if isinstance(value, bytes | bytearray):
-        expiry = [b"PXAT", b"%d" % at_ms] if at_ms >= 0 else []
-        return [(index, [b"SET", key, bytes(value), *expiry])]
-    effects: Effects = [(index, [b"DEL", key])]
-    effects += [(index, argv) for argv in value.commands(key)]
-    return effects + ([(index, [b"PEXPIREAT", key, b"%d" % at_ms])] if at_ms >= 0 else [])
+        return [[b"SET", key, bytes(value), *([b"PXAT", b"%d" % at_ms] if at_ms >= 0 else [])]]
+    commands = list(value.commands(key))
+    return [*commands, [b"PEXPIREAT", key, b"%d" % at_ms]] if at_ms >= 0 else commands
 
 
 def put(store: Store, states: Iterable[list[Any]]) -> None:
@@ -80,6 +84,19 @@ def put(store: Store, states: Iterable[list[Any]]) -> None:
             store.dbs[index].set(key, unpacked(wire), expire_at_ms=at_ms)
     store.changes = changes
     store.expiring = expiring
+
+
+def fill(store: Store, entries: Iterable[tuple[int, bytes, Value, int]]) -> None:
+    """Puts keys into a keyspace that must not have them, whatever their times: [(db, key, value, expiry or -1), ...].
+    Nothing is counted or logged.  Raises RedisError for a key that is there."""
+    dbs = store.dbs
+    changes = store.changes
+    for index, key, value, at_ms in entries:
+        db = dbs[index]
+        if db.held(key) is not None:
+            raise RedisError(f"a key of db {index} comes twice")
+        db.set(key, value, False, at_ms)
+    store.changes = changes
 
 
 class Listener:

@@ -7,12 +7,14 @@ whatever part of it the cursor names. A key that is there all the time may be re
 """
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from itertools import accumulate, chain, compress, islice
 
 from common.cursor import cursor_of, place_of
 from common.slot import SLOTS
-from shard.keyspace import Keyspace
+from shard.keyspace import Keyspace, Store
 from shard.slots import PARTS, Slot, WideSlot
+from shard.snapshot import Encode
 
 TTL_SAMPLE_KEYS = 16
 """From how many keys the average time to live is reckoned."""
@@ -99,3 +101,11 @@ def info(db: Keyspace) -> dict[str, int]:
     average_ms = max(0, sum(sample) // len(sample)) if sample else 0
     volatile = {} if db.volatile is None else {"keys_with_volatile_items": db.volatile.count}
     return {"keys": db.size, "expires": db.expiries.count, "avg_ttl": average_ms, **volatile}
+
+
+def pieces(store: Store, encode: Encode) -> Iterator[bytes]:
+    """All keys of all dbs, encoded, a slot at a time. None of them may change before the end."""
+    for db in store.dbs:
+        for slot in compress(store.slots_owned, db.slots[store.slots_owned.start :]) if db.size else ():
+            keys, times = db.slots[slot], db.expiries.slots[slot]
+            yield b"".join([encode(db.index, key, keys[key], times.get(key, -1)) for key in keys])

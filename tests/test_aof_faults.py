@@ -14,8 +14,9 @@ from random import Random
 import pytest
 
 from common.errors import RedisError
-from shard.aof import BUFFER_BYTES_MAX, Aof, Disk, write_atomically
+from shard.aof import BUFFER_BYTES_MAX, Aof
 from shard.log_buffer import Piece, encode
+from shard.log_files import Disk, write_atomically
 from shard.log_reader import LogDamaged
 from tests.log_folder import GROUP, Commands, contents, contents_of_copy, opening, write_log
 

@@ -13,7 +13,7 @@ from tests import transcript
 from tests.transcript import SESSIONS
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("common", "router", "shard", "deploy")
+PACKAGES = ("common", "router", "shard", "deploy", "transfer")
 
 LINES_MAX = 500
 """Hard; about 400 is meant."""
@@ -23,8 +23,20 @@ MAY_IMPORT = {
     "common": {"common"},
     "router": {"router", "common"},
     "shard": {"shard", "common"},
-    "deploy": {"deploy", "common"},
+    "deploy": {"deploy", "common", "transfer"},
+    "transfer": {"transfer", "common", "shard"},
 }
+
+READERS = {
+    "shard.rdb": "values as bytes",
+    "shard.values.listpack": "what small values are in these bytes",
+    "shard.log_reader": "commands out of a log",
+    "shard.log_reading": "which files a log is",
+    "shard.log_files": "which folder the logs are in, and how a file is cut for good",
+    "shard.manifest": "what a file of a log is for",
+    "shard.layout": "how many shards there are",
+}
+"""All of shard that transfer may import: what reads and writes files, nothing that has keys."""
 
 LAYERS = (
     {"shard.values"},
@@ -39,8 +51,11 @@ LAYERS = (
     {"shard.states"},
     {"shard.loan"},
     {"shard.transaction"},
+    {"shard.rewrite", "shard.rewriter", "shard.log_switch"},
+    {"shard.rdb_loading", "shard.save", "shard.rdb_start"},
+    {"shard.reload"},
     {"shard.link"},
-    {"shard.server", "shard.__main__"},
+    {"shard.server", "shard.__main__", "shard.resharding", "shard.resharding_tasks"},
 )
 """Inside a shard: each imports only from its own layer and those before it."""
 
@@ -61,6 +76,7 @@ OUTSIDE_WORLD |= {"os", "pathlib", "shutil", "tempfile", "fcntl", "resource", "s
 AT_THE_RIM = {
     "router/__main__.py": "the design's",
     "router/server.py": "the design's",
+    "router/config_rewrite.py": "a part of server.py: the one file that a router writes",
     "router/session.py": "the design's",
     "router/link.py": "the design's",
     "shard/__main__.py": "the design's",
@@ -68,6 +84,24 @@ AT_THE_RIM = {
     "shard/server.py": "the design's",
     "shard/aof.py": "the design's",
     "shard/log_syncer.py": "a part of aof.py: the thread that waits for fsync",
+    "shard/snapshot_file.py": "a snapshot on its way to disk: it hands what waits for the disk to the log's thread",
+    "shard/save.py": "names the files of a save and says when they were made",
+    "shard/save_join.py": "what the log's thread does for a save",
+    "shard/rdb_loading.py": "opens the file that it reads",
+    "shard/rdb_start.py": "a part of server.py: a start from a file",
+    "shard/first_logs.py": "a part of rdb_start.py: what all shards agree on before any of their logs counts",
+    "shard/reload.py": "writes a file and reads it again in one turn, as DEBUG RELOAD is",
+    "router/shutdown.py": "a signal to the supervisor: what becomes of its order to stop",
+    "shard/log_files.py": "a part of aof.py: files and folders that survive a power cut",
+    "shard/log_reading.py": "a part of aof.py: a log's folder read",
+    "shard/log_folder.py": "a part of aof.py: which files of a log's folder count",
+    "shard/log_swap.py": "a part of aof.py: the step from one set of files to the next, in the log's thread",
+    "shard/log_switch.py": "a part of server.py: notes for who takes the place of a shard",
+    "shard/rewrite.py": "a part of server.py: what is done to the log between turns, and in its thread",
+    "shard/rewriter.py": "a part of server.py: a stop waits for what is under way",
+    "shard/resharding.py": "a process of its own, which is done before the shards are started",
+    "shard/resharding_tasks.py": "what its processes read and write",
+    "shard/task_pool.py": "starts these processes",
     "common/__init__.py": "one look at the environment, when it is imported",
     "common/config.py": "puts paths together and counts cores, before anything runs",
     "common/config_file.py": "reads the file that the command line names, before anything runs",
@@ -87,19 +121,36 @@ NO_TEST_FILE: dict[str, str] = {
     "common/flags.py": "tests/test_command_replies.py",
     "common/key_specs.py": "tests/test_usage.py",
     "common/timeouts.py": "tests/test_blocking.py",
+    "router/config_rewrite.py": "tests/test_config_commands.py",
     "router/address.py": "tests/sessions/client_list.session",
     "router/replies.py": "tests/sessions/client_reply.session",
     "router/scope.py": "tests/test_execution.py",
     "router/server.py": "tests/test_session.py",
     "router/stages.py": "tests/test_execution.py",
+    "router/waiting.py": "tests/test_saving.py",
     "router/watching.py": "tests/test_execution.py",
     "shard/clearing.py": "tests/test_keyspace.py",
+    "shard/log_files.py": "tests/test_aof_faults.py",
+    "shard/log_folder.py": "tests/test_log_switch.py",
+    "shard/log_reading.py": "tests/test_aof.py",
+    "shard/log_swap.py": "tests/test_rewrite.py",
+    "shard/rewriter.py": "tests/test_rewrite.py",
+    "shard/first_logs.py": "tests/test_rdb_start.py",
     "shard/garbage.py": "tests/test_keyspace.py",
     "shard/invariants.py": "tests/test_keyspace.py",
     "shard/listeners.py": "tests/test_watches.py",
+    "shard/resharding_tasks.py": "tests/test_resharding.py",
     "shard/server.py": "tests/test_crash.py",
+    "shard/rdb_loading.py": "tests/test_rdb_start.py",
+    "shard/save.py": "tests/test_saving.py",
     "shard/value.py": "tests/test_keyspace.py",
     "shard/walk.py": "tests/test_keyspace.py",
+    "transfer/batches.py": "tests/test_transfer_courier.py",
+    "transfer/faults.py": "tests/test_transfer_courier.py",
+    "transfer/inspection.py": "tests/test_check.py",
+    "transfer/older.py": "tests/test_transfer_payloads.py",
+    "transfer/options.py": "tests/test_check.py",
+    "transfer/to_server.py": "tests/test_transfer_courier.py",
 }
 """Modules without a test file of their own: the file that covers them, which must exist."""
 
@@ -149,6 +200,13 @@ def test_packages_import_only_what_is_below_them() -> None:
         if name.split(".")[0] in {*PACKAGES, "tests"} - allowed
     ]
     assert not broken, "\n".join(broken)
+
+
+def test_transfers_import_readers_of_files_only() -> None:
+    found = {name for path in modules("transfer") for _, name in imports(path) if name.startswith("shard.")}
+    used = {name: reader for name in found for reader in READERS if name == reader or name.startswith(reader + ".")}
+    assert not (others := sorted(found - used.keys())), others
+    assert not (unused := READERS.keys() - used.values()), f"nothing imports them, take them out of the table: {unused}"
 
 
 def test_layers_of_a_shard() -> None:

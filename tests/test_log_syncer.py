@@ -122,6 +122,21 @@ def test_stopping_does_not_wait_out_the_second(log: Log) -> None:
     assert log.syncer.synced_bytes == 20
 
 
+def test_a_sync_that_is_not_due_holds_up_no_job(log: Log) -> None:
+    log.disk.may_end.release(2)
+    log.write(10)
+    log.sync_begins()
+    log.late_s = -1000.0  # So it would be due in that time.
+    log.write(10)
+    for _ in range(3):
+        done = threading.Event()
+        log.syncer.do(done.set)
+        assert done.wait(timeout=30)
+    assert len(log.disk.calls) == 1
+    log.syncer.stop()
+    assert log.syncer.synced_bytes == 20
+
+
 def test_a_job_that_fails_does_not_end_the_thread(log: Log, caplog: pytest.LogCaptureFixture) -> None:
     log.syncer.do(lambda: os.close(-1))
     log.syncer.do(lambda: os.close(None))  # type: ignore[arg-type]

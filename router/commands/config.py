@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from common.command import ADMIN, ALL_NODES, ALL_SUCCEEDED, LOADING, NOSCRIPT, STALE
 from common.errors import RedisError
 from common.resp import OK, Status
+from router import config_rewrite
 from router.commands.table import TABLE
 from router.dispatch import AskShards
 from router.link import LinkState
@@ -32,10 +33,6 @@ REWRITE
 )
 
 USUAL = ADMIN | NOSCRIPT | LOADING | STALE
-
-AT_START_ONLY = "appendonly"
-"""A directive that Redis can change while it runs and this server only at its start."""
-
 
 @command(
     "CONFIG GET parameter [parameter ...]",
@@ -67,16 +64,22 @@ def set_(session: "Session", *words: bytes) -> AskShards:
     config = router.config
     before, changed_before = dict(config.values), set(config.changed)
     changed = config.set_arguments(words)
-    if AT_START_ONLY in changed:
-        config.values.update(before)
-        config.changed = changed_before
-        raise RedisError(
-            f"ERR CONFIG SET failed (possibly related to argument '{AT_START_ONLY}') - it can only be set at the start"
-        )
     router.configure()
+
+    def merge(answers: list[str]) -> Status:
+        for refusal in filter(None, answers):
+            # All or nothing, also where it takes a shard to tell: a log that can't be turned on.
+            config.values.update({name: before[name] for name in changed})
+            config.changed = changed_before
+            router.configure()
+            for index in shards_that_are_up(session):
+                router.links[index].tell(["config", {name: before[name] for name in changed}])
+            raise RedisError(refusal)
+        return OK
+
     # In the client's batch, so that it holds for every command behind this one, on every shard. A shard that is down
     # is told when it comes back.
-    return AskShards(["config", changed], done, shards_that_are_up(session))
+    return AskShards(["config", changed], merge, shards_that_are_up(session))
 
 
 def done(answers: list[None]) -> Status:
@@ -98,5 +101,5 @@ def resetstat(session: "Session") -> AskShards:
 @command("CONFIG REWRITE", USUAL, since="2.8.0", complexity="O(1)", fan=ALL_NODES, merge=ALL_SUCCEEDED)
 def rewrite(session: "Session") -> Status:
     """Persists the effective configuration to file."""
-    session.router.rewrite_config()
+    config_rewrite.rewrite(session.router.config)
     return OK

@@ -14,6 +14,8 @@ from common.numbers import maybe_integer
 from common.resp import ENCODERS, OK, Push, Status, Verbatim, encode
 from router.commands.table import TABLE
 from router.dispatch import AskShards, Forward
+from router.saving import IN_PROGRESS, NOT_SAVED, Kind, Save
+from router.waiting import End, Waiting
 
 if TYPE_CHECKING:
     from router.session import Session
@@ -53,9 +55,19 @@ PROTOCOL <type>
     Reply with a test value of the specified type. <type> can be: string,
     integer, double, bignum, null, array, set, map, attrib, push, verbatim,
     true, false.
-RELOAD
-    Flush the AOF buffers on disk and reload the AOF in memory: there is no
-    RDB file.
+RELOAD [option ...]
+    Save the RDB on disk and reload it back to memory. Valid <option> values:
+    * MERGE: conflicting keys will be loaded from RDB.
+    * NOFLUSH: the existing database will not be removed before load, but
+      conflicting keys will generate an error.
+    * NOSAVE: the database will be loaded from an existing RDB file.
+    Examples:
+    * DEBUG RELOAD: verify that the server is able to persist, flush and reload
+      the database.
+    * DEBUG RELOAD NOSAVE: replace the current database with the contents of an
+      existing RDB file.
+    * DEBUG RELOAD NOSAVE NOFLUSH MERGE: add the contents of an existing RDB
+      file to the database.
 SET-ACTIVE-EXPIRE <0|1>
     Setting it to 0 disables expiring keys in background when they are not
     accessed (otherwise the behavior). Setting it to 1 reenables back the
@@ -102,15 +114,29 @@ def loadaof(session: "Session", *ignored: bytes) -> AskShards:
 
 
 @command("DEBUG RELOAD [option ...]", USUAL)
-def reload(session: "Session", *options: bytes) -> AskShards | Status:
-    """Has every shard load what it has saved."""
+def reload(session: "Session", *options: bytes) -> AskShards | Waiting:
+    """Saves a file, and has every shard load it."""
+    saving = session.router.saving
     words = {option.upper() for option in options}
     if words - {b"MERGE", b"NOFLUSH", b"NOSAVE"}:
         raise RedisError("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
+    hows = [b"NOFLUSH" not in words, b"MERGE" in words]
     if b"NOSAVE" in words:
-        raise RedisError("ERR Error trying to load the RDB dump, check server logs.")
-    # Without a log there is nothing that the data could be saved to and come back from: they stay.
-    return AskShards(["reload"], done) if session.router.config["appendonly"] else OK
+        return AskShards(["reload_file", *hows], done)
+    if session.transaction is not None:
+        if saving.current is not None:
+            raise RedisError(IN_PROGRESS)
+        return AskShards(saving.begin(Kind.RELOAD, ["reload_saved", *hows]).message(), done)
+
+    def begin(end: End) -> None:
+        def over(save: Save) -> None:
+            # A shard says what Redis would say; what else goes wrong is that the file can't be made.
+            told = save.error if save.error.startswith(NOT_SAVED) else NOT_SAVED
+            end(RedisError(told) if save.error else OK)
+
+        saving.begin_after(Kind.RELOAD, ["reload_saved", *hows], over)
+
+    return Waiting(begin)
 
 
 @command("DEBUG POPULATE count [prefix] [size]", USUAL)

@@ -1,11 +1,11 @@
-"""The server as such: its time, its role, its end, and its art."""
+"""The server as such: its time, its role, and its art. Its end is in saving.py."""
 
 from typing import TYPE_CHECKING, Any
 
-from common.command import ADMIN, ALLOW_BUSY, FAST, LOADING, NO_MULTI, NOSCRIPT, READONLY, STALE
-from common.errors import RedisError, SyntaxFault
+from common.command import FAST, LOADING, NOSCRIPT, READONLY, STALE
+from common.errors import RedisError
 from common.numbers import integer, maybe_integer
-from common.resp import NO_REPLY, NoReply, Status, Verbatim
+from common.resp import Verbatim
 from router.commands.connection import VERSION
 from router.commands.table import TABLE
 
@@ -22,52 +22,10 @@ def time(session: "Session") -> list[bytes]:
     return [b"%d" % seconds, b"%d" % microseconds]
 
 
-@command(
-    "LASTSAVE",
-    LOADING | STALE | FAST,
-    since="1.0.0",
-    complexity="O(1)",
-    acl="admin dangerous",
-    tips="nondeterministic_output",
-)
-def lastsave(session: "Session") -> int:
-    """Returns the Unix timestamp of the last successful save to disk."""
-    return session.router.started_ms // 1000
-
-
 @command("ROLE", NOSCRIPT | LOADING | STALE | FAST, since="2.8.12", complexity="O(1)", acl="admin dangerous")
 def role(session: "Session") -> list[Any]:
     """Returns the replication role."""
     return [b"master", 0, []]
-
-
-# Its end
-
-HOWS = {b"NOSAVE", b"SAVE", b"NOW", b"FORCE", b"SAFE", b"FAILOVER"}
-
-
-@command(
-    "SHUTDOWN [[NOSAVE | SAVE] [NOW] [FORCE] [SAFE] [FAILOVER] | ABORT]",
-    ADMIN | NOSCRIPT | LOADING | STALE | NO_MULTI | ALLOW_BUSY,
-    since="1.0.0",
-    complexity="O(N) when saving, where N is the total number of keys in all databases when saving data, otherwise"
-    " O(1)",
-)
-def shutdown(session: "Session", *options: bytes) -> Status | NoReply:
-    """Synchronously saves the database(s) to disk and shuts down the server."""
-    words = {option.upper() for option in options}
-    abort = b"ABORT" in words
-    if words - HOWS - {b"ABORT"} or (abort and words & HOWS) or words >= {b"SAVE", b"NOSAVE"}:
-        raise SyntaxFault()
-    if abort:
-        raise RedisError("ERR No shutdown in progress.")
-    if b"FAILOVER" in words:
-        raise RedisError("ERR SHUTDOWN FAILOVER is only supported in cluster mode.")
-    # The log has every write that was answered, whatever the words say. When the router has ended with status 0 the
-    # supervisor stops the shards, which sync their logs.
-    session.end()
-    session.router.stop()
-    return NO_REPLY
 
 
 # Its art
