@@ -174,6 +174,7 @@ class BlockingOverShards(Blocking):
             given_up=self._tried,
             gives=self.course.gives(),
             waiter=self.id,
+            recorded=self.course.writes_apart(),
         )
 
     def _granted(self, given: dict[int, Any]) -> None:

@@ -62,7 +62,7 @@ Outcome = bytes | RedisError | Blockage
 class Course:
     """Where the keys of a call are, what has to be held for it, and where it will run."""
 
-    __slots__ = ("command", "argv", "dbs", "keys", "home", "reaches", "reads")
+    __slots__ = ("command", "argv", "dbs", "keys", "home", "reaches", "reads", "shard_of")
 
     def __init__(self, router: "Router", db: int, command: Command, argv: list[bytes]) -> None:
         """`db` is that of its client."""
@@ -77,12 +77,23 @@ class Course:
         self.reaches = reaches(command, argv, list(self.keys), router.owners)
         """Whether it may form keys of other shards; then it runs where its first key is, of which it forms them."""
         self.home = next(iter(self.keys)) if self.reaches else home_of(command, argv, router.shard_of)
+        self.shard_of = router.shard_of
         self.reads: Sequence[bytes] = ()
         """What its client, which caches it, has to be told of when it changes."""
 
     def held(self, shards: int) -> dict[int, Keys]:
         """What has to be held, of each shard."""
         return dict.fromkeys(range(shards)) if self.reaches else dict(self.keys)
+
+    def writes_apart(self) -> bool:
+        """Whether it may change keys of several shards. What decides by its first key (LMPOP) changes that."""
+        changed = {
+            self.shard_of(self.argv[index])
+            for spec, indexes in self.command.found_keys(self.argv)
+            for index in indexes
+            if "RO" not in spec.flags_in(self.argv)
+        }
+        return len(changed) > 1 and not self.command.first_of
 
     def gives(self) -> dict[int, str]:
         """What the shards give when they grant it."""
@@ -263,6 +274,7 @@ class Borrow:
             granted=self._granted,
             given_up=self._finish,
             gives=self.course.gives(),
+            recorded=self.course.writes_apart(),
         )
 
     def _granted(self, given: dict[int, Any]) -> None:

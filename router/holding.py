@@ -17,13 +17,14 @@ Rule 3: a shard that died, and is back with another connection, knows nothing of
 
 from collections.abc import Callable, Mapping
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from common.errors import RedisError, done_in_part
 from common.frame import CONTROL, VALUES
 from common.record import Item, Parts
 from router.batch import Batch, Run
-from router.records import Record
+from router.records import Record, Settling
 from router.slowlog import Call, Part
 
 if TYPE_CHECKING:
@@ -100,13 +101,15 @@ class Holding:
         given_up: Callable[[RedisError], None],
         gives: Mapping[int, str] | None = None,
         waiter: int = 0,
+        recorded: bool = False,
     ) -> None:
         """Holds `keys`, by shard, in each of `dbs`, on shards that are up.
 
         While `batch` is made up the holds take their place in it, behind what it has; later they are sent at once.
         `granted` gets what each shard gave, as `gives` says, NOTHING where it doesn't; `given_up` why there will be no
         holding: a shard died or refuses it, as for a call that `writes` while it cannot. One of them is called, once,
-        unless it is dropped before. The remote waiters of the id `waiter` are withdrawn where it is granted.
+        unless it is dropped before. The remote waiters of the id `waiter` are withdrawn where it is granted. It is to
+        be `recorded` if keys of several shards may be changed under it.
         """
         router = session.router
         self.router = router
@@ -117,7 +120,9 @@ class Holding:
         self.id = next(router.borrow_ids)
         self.stage = Stage.ASKING
         # Its place in the order is that of the holds, and so is its id.
-        self.record = Record(router.records, 0) if writes and router.recording else None
+        self.record = Record(router.records, 0) if recorded and router.recording else None
+        self._unsynced = False
+        self._release_later: Callable[[], None] | None = None
         router.holdings.add(self)
         self.streams = {shard: router.links[shard].transport for shard in keys}
         """The connections that the holds went by."""
@@ -149,7 +154,17 @@ class Holding:
                 self._give_up(self.router.links[held].down())
                 return
         self.stage = Stage.HELD
+        if self.record is not None and self.router.config["appendfsync"] != "always":
+            self._unsynced = True
+            Settling(self.router, self.keys, self._synced)
         self._granted(self._answers)
+
+    def _synced(self) -> None:
+        """All that its shards wrote before is on disk: the end need not wait any more (records.py, Rule 3)."""
+        self._unsynced = False
+        later, self._release_later = self._release_later, None
+        if later is not None:
+            later()
 
     def _give_up(self, error: RedisError) -> None:
         """Releases what was or will be granted: in the next turn, for some of the holds may not be on their links yet,
@@ -213,6 +228,9 @@ class Holding:
         shard `ended` has ended its hold itself.
         """
         assert self.stage is Stage.HELD
+        if self._unsynced:
+            self._release_later = partial(self.release, changes, parts, then, ended)
+            return
         record, text = self._recorded(changes, parts)
         self._over()
         waiting = {shard for shard in self.keys if shard in changes or shard in parts}

@@ -7,10 +7,14 @@ each of its links and in each of its logs.
 Rule 1: ids grow in the order in which the writes are put on the links: by it they are done again.
 Rule 2: a record is settled once every shard that takes part has it on disk. All that wait are settled at once, every
         PERIOD_S: the shards are asked to say when their logs are synced. Then they forget them.
-Rule 3: what was not answered, because a shard died, is not settled before a recovery has seen to it.
+Rule 3: what is done under holds says what became of keys, by what was there. So it is logged only when all that was
+        written before is on disk on each of its shards (Holding.release): a shard that lost the end of its log by a
+        power cut has lost nothing that the record rests on. With `always` that is so by itself. A part that is done
+        again as it came (MSET, an EXEC in one turn) rests on nothing.
+Rule 4: what was not answered, because a shard died, is not settled before a recovery has seen to it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -175,7 +179,7 @@ class Records:
         until = next(iter(self.open)) - 1 if self.open else self.last
         if self._settling is None and until > self.settled:
             self._bytes = 0
-            self._settling = Settling(self.router, partial(self._synced, until))
+            self._settling = Settling(self.router, range(self.router.shards), partial(self._synced, until))
 
     def _synced(self, until: int) -> None:
         self._settling = None
@@ -186,14 +190,14 @@ class Records:
 
 
 class Settling:
-    """A question to all shards whether their logs are synced, until all have said so. A shard that dies meanwhile is
-    asked again when it is back."""
+    """A question to some shards whether their logs are synced, until all have said so, and a request to do it. A shard
+    that dies meanwhile is asked again when it is back."""
 
-    def __init__(self, router: "Router", then: Callable[[], None]) -> None:
+    def __init__(self, router: "Router", shards: Iterable[int], then: Callable[[], None]) -> None:
         self.router = router
         self.then = then
         self.id = next(router.borrow_ids)
-        self.missing = set(range(router.shards))
+        self.missing = set(shards)
         router.acknowledgements[self.id] = self
         for link in router.links:
             self.ask(link)

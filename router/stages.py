@@ -58,13 +58,15 @@ class Stages:
         for shard, watched in self.watching.shards.items() if self.watching is not None else ():
             before = keys.get(shard, [])
             keys[shard] = None if before is None else before + watched
+        writes = any(command.flags & Flag.WRITE for command in self.commands)
         self.holding = Holding(
             self.session,
             execution.batch,
             Call(CALL),
             keys,
             [self.session.db],
-            writes=any(command.flags & Flag.WRITE for command in self.commands),
+            writes=writes,
+            recorded=writes,
             granted=self._granted,
             given_up=self._refused,
         )

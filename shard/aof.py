@@ -217,11 +217,6 @@ class Aof:
             self._write_error = None
         return True
 
-    def sync_soon(self) -> None:
-        """Has what was written synced within a second, whatever the policy is."""
-        if self._fd >= 0 and self.written_bytes != self._syncer.synced_bytes:
-            self._syncer.ask()
-
     def set_fsync(self, fsync: str) -> None:
         """Changes the policy, from the next `flush` on.  Raises ValueError for an unknown one."""
         self.fsync = Fsync(fsync)
@@ -278,7 +273,7 @@ class Aof:
         self._syncer.do(job)
 
     def sync_ahead(self) -> None:
-        """Has the thread sync what was written, so that there is little left to sync in a cut."""
+        """Has the thread sync what was written, as soon as it comes to it."""
         self._syncer.sync_soon(promised=self.fsync is not Fsync.NO)
 
     def open_increment(self, prepared: NextIncrement | None = None) -> int:

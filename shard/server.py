@@ -340,7 +340,8 @@ class Shard:
 
     def _refuse(self, refusal: RedisError | None) -> None:
         """Begins or ends to refuse writes; tells the router, so that no command on several shards is done in part."""
-        self.executor.state(loading=False, refusal=refusal)
+        self.executor.state(loading=self.executor.loading, refusal=refusal)
+        self.sync_waits.tell()
         for link in self.links:
             link.send({"refusal": str(refusal or "")})
 

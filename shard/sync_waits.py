@@ -17,18 +17,28 @@ class SyncWaits:
 
     def __init__(self, shard: "Shard") -> None:
         self.shard = shard
-        self.waiting: list[tuple[Any, int, Aof, int]] = []
-        """Link, id, and how far which log has to be synced."""
+        self.waiting: list[tuple[Any, int, Aof, int, bool]] = []
+        """Link, id, how far which log has to be synced, and whether that is to be now."""
+        self.urged = False
+        """Whether the thread was told to sync, and has not."""
 
-    def add(self, link: Any, id_: int) -> bool:
-        """Whether all that was appended is synced. If not, the router is told by an event when it is."""
+    def add(self, link: Any, id_: int, now: bool = False) -> bool:
+        """Whether all that was appended is synced. If not, the router is told by an event when it is; `now` has that
+        begin when this turn is written, whatever the policy is. While the log can't be written nobody waits for it."""
         aof = self.shard.aof
         position = aof.written_bytes + aof.buffer.bytes_count
         aof.hear_syncs(self._heard)
-        if self.synced(position):
+        if self.synced(position) or (now and aof.last_write_error is not None):
             return True
-        self.waiting.append((link, id_, aof, position))
+        self.waiting.append((link, id_, aof, position, now))
+        if now:
+            self._urge()
         return False
+
+    def _urge(self) -> None:
+        if not self.urged:
+            self.urged = True
+            self.shard.loop.call_soon(self.shard.aof.sync_ahead)
 
     def synced(self, position: int) -> bool:
         """Whether the log is known to be on disk up to there. What was written by a process before this one is, once it
@@ -43,13 +53,17 @@ class SyncWaits:
     def tell(self) -> None:
         """Tells those whose wait is over. A log that is no more the shard's was closed, and so synced."""
         left = []
+        self.urged = False
         for entry in self.waiting:
-            link, id_, aof, position = entry
-            if aof is self.shard.aof and not self.synced(position):
+            link, id_, aof, position, now = entry
+            failing = now and aof.last_write_error is not None
+            if aof is self.shard.aof and not self.synced(position) and not failing:
                 left.append(entry)
             else:
                 link.send({"events": [["synced", id_]]})
         self.waiting = left
+        if any(now for *_, now in left):
+            self._urge()
 
     def forget(self, link: Any) -> None:
         """A router is gone."""
@@ -63,9 +77,6 @@ def synced(shard: "Shard") -> bool:
 
 
 @control
-def await_sync(shard: "Shard", id_: int, ask: bool = False) -> bool:
-    """As `synced`, of all that came before; if not, an event says when it is: ["synced", id]. Where nobody would sync
-    the log, as with `no`, it is only done if this is to `ask` for it."""
-    if ask:
-        shard.aof.sync_soon()
-    return shard.sync_waits.add(shard.room.origin, id_)
+def await_sync(shard: "Shard", id_: int, now: bool = False) -> bool:
+    """As `synced`, of all that came before; if not, an event says when it is: ["synced", id]. See SyncWaits.add."""
+    return shard.sync_waits.add(shard.room.origin, id_, now)

@@ -22,9 +22,7 @@ class Enabled:
 
     enabled = True
 
-    def sync_soon(self) -> None: ...
-
-    def add(self, link: Any, id_: int) -> bool:
+    def add(self, link: Any, id_: int, now: bool) -> bool:
         """Whether all is synced, as SyncWaits says it."""
         return True
 

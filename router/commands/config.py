@@ -34,6 +34,7 @@ REWRITE
 
 USUAL = ADMIN | NOSCRIPT | LOADING | STALE
 
+
 @command(
     "CONFIG GET parameter [parameter ...]",
     USUAL,
