@@ -28,8 +28,7 @@ def shard_with(folder: Path, fsync: str) -> Any:
     aof = Aof(folder, fsync=fsync)
     for _ in aof.load(lambda db, argv: None):
         pass
-    executor = SimpleNamespace(loading=False)
-    return SimpleNamespace(aof=aof, loop=asyncio.get_running_loop(), executor=executor)
+    return SimpleNamespace(aof=aof, loop=asyncio.get_running_loop(), loaded=True)
 
 
 def told(id_: int) -> Any:
@@ -106,13 +105,32 @@ def test_a_shard_that_loads_has_to_be_waited_for(tmp_path: Path) -> None:
     async def scene() -> None:
         shard, link = shard_with(tmp_path, "no"), Link()
         waits = SyncWaits(cast(Shard, shard))
-        shard.executor.loading = True
+        shard.loaded = False
         assert not waits.add(link, 7)
         waits.tell()
         assert not link.sent
-        shard.executor.loading = False
+        shard.loaded = True
         waits.tell()
         assert link.sent == [told(7)]
         shard.aof.close()
+
+    on_a_loop(scene)
+
+
+def test_who_wants_it_now_need_not_wait_for_the_policy(tmp_path: Path) -> None:
+    """Neither a second, with `everysec`, nor forever, with `no`; several ask for one sync."""
+
+    async def scene() -> None:
+        for fsync in ("everysec", "no"):
+            shard, link = shard_with(tmp_path / fsync, fsync), Link()
+            waits = SyncWaits(cast(Shard, shard))
+            shard.aof.append(0, [b"SET", b"k", b"v"])
+            assert not waits.add(link, 1, now=True)
+            assert not waits.add(link, 2, now=True)
+            assert shard.aof.flush()
+            await link.came.wait()
+            assert link.sent == [told(1), told(2)]
+            assert waits.add(link, 3, now=True)
+            shard.aof.close()
 
     on_a_loop(scene)
