@@ -57,11 +57,16 @@ class Record:
 class SplitRecord(Record):
     """That of commands of one batch which are cut: all those that make up one run for each shard."""
 
-    __slots__ = ("runs",)
+    __slots__ = ("header", "runs")
 
-    def __init__(self, records: "Records") -> None:
+    def __init__(self, records: "Records", header: int) -> None:
         super().__init__(records, 0)
+        self.header = header
         self.runs: dict[int, RecordedRun] = {}
+
+    def takes(self, header: int, shards: Sequence[int], open_: list[Run | None]) -> bool:
+        """Whether a command for these shards can be added: nothing else has been sent to any of them since."""
+        return header == self.header and all(open_[shard] is self.runs.get(shard, open_[shard]) for shard in shards)
 
     def seal(self) -> None:
         """Gives the runs, which are about to be sent, their record."""
@@ -135,13 +140,13 @@ class Records:
         last that each of its shards gets, else to a new one."""
         record = batch.record
         open_ = batch.open
-        if record is None or not all(open_[shard] is record.runs.get(shard, open_[shard]) for shard in shards):
-            record = batch.record = SplitRecord(self)
-            batch.records = [*batch.records, record]
         header = batch.header | VALUES | AS_ONE | RECORDED
+        if record is None or not record.takes(header, shards, open_):
+            record = batch.record = SplitRecord(self, header)
+            batch.records = [*batch.records, record]
         for shard, part in zip(shards, parts, strict=True):
             run = record.runs.get(shard)
-            if run is None or run.header != header:
+            if run is None:
                 run = record.runs[shard] = RecordedRun(batch, shard, header, record)
                 batch.runs.append(run)
                 open_[shard] = run

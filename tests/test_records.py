@@ -70,6 +70,18 @@ def test_what_comes_between_ends_a_record() -> None:
     on_a_loop(scene)
 
 
+def test_another_db_is_another_record() -> None:
+    async def scene() -> None:
+        one = Scene()
+        one.client.send(mset(one.a, one.b), [b"SELECT", b"1"], mset(one.a, one.b))
+        await one.bare.sent()
+        assert [id_ for id_, _ in one.parts(0)] == [1, 2]
+        await one.bare.settle()
+        assert one.client.take() == b"+OK\r\n" * 3
+
+    on_a_loop(scene)
+
+
 def test_the_record_has_the_parts_of_all() -> None:
     async def scene() -> None:
         one = Scene()
