@@ -82,6 +82,7 @@ class AskInBatch(Ask):
 class Stage(Enum):
     ASKING = "waits until all shards have granted it"
     HELD = "has all keys"
+    ENDING = "waits for its logs before it is released"
     OVER = "is released"
 
 
@@ -156,7 +157,7 @@ class Holding:
         self.stage = Stage.HELD
         if self.record is not None and self.router.config["appendfsync"] != "always":
             self._unsynced = True
-            Settling(self.router, self.keys, self._synced)
+            Settling(self.router, self.keys, self._synced, patient=False)
         self._granted(self._answers)
 
     def _synced(self) -> None:
@@ -164,6 +165,7 @@ class Holding:
         self._unsynced = False
         later, self._release_later = self._release_later, None
         if later is not None:
+            self.stage = Stage.HELD
             later()
 
     def _give_up(self, error: RedisError) -> None:
@@ -199,7 +201,7 @@ class Holding:
 
     def drop(self) -> None:
         """Releases all, whether it was granted or not. What was done under it stays."""
-        if self.stage is not Stage.OVER:
+        if self.stage in (Stage.ASKING, Stage.HELD):
             self._over()
             self._let_go()
 
@@ -228,10 +230,12 @@ class Holding:
         shard `ended` has ended its hold itself.
         """
         assert self.stage is Stage.HELD
-        if self._unsynced:
+        taking = [shard for shard in self.keys if changes.get(shard) or parts.get(shard)]
+        if self._unsynced and len(taking) > 1:
+            self.stage = Stage.ENDING
             self._release_later = partial(self.release, changes, parts, then, ended)
             return
-        record, text = self._recorded(changes, parts)
+        record, text = self._recorded(taking, changes, parts)
         self._over()
         waiting = {shard for shard in self.keys if shard in changes or shard in parts}
         faults: list[RedisError] = []
@@ -257,10 +261,9 @@ class Holding:
             then(None)
 
     def _recorded(
-        self, changes: Changes, parts: Mapping[int, list[Item]]
+        self, taking: list[int], changes: Changes, parts: Mapping[int, list[Item]]
     ) -> tuple[Record | None, dict[int, list[bytes]]]:
         """The record of it all, and what each shard that takes part gets of it; nothing where that is one alone."""
-        taking = [shard for shard in self.keys if changes.get(shard) or parts.get(shard)]
         if len(taking) < 2 or self.record is None:
             return None, {}
         self.record.left = len(taking)

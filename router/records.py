@@ -198,7 +198,11 @@ class Settling:
     """A question to some shards whether their logs are synced, until all have said so, and a request to do it. A shard
     that dies meanwhile is asked again when it is back."""
 
-    def __init__(self, router: "Router", shards: Iterable[int], then: Callable[[], None]) -> None:
+    def __init__(
+        self, router: "Router", shards: Iterable[int], then: Callable[[], None], *, patient: bool = True
+    ) -> None:
+        """Who is not `patient` does not wait for a log that can't be written."""
+        self.patient = patient
         self.router = router
         self.then = then
         self.id = next(router.borrow_ids)
@@ -210,7 +214,7 @@ class Settling:
     def ask(self, link: "Link") -> None:
         """Asks a shard. One that is down is asked when it is up."""
         if link.index in self.missing:
-            link.tell(["await_sync", self.id, True], partial(self._heard, link.index))
+            link.tell(["await_sync", self.id, True, self.patient], partial(self._heard, link.index))
 
     def _heard(self, shard: int, answer: Any) -> None:
         if answer is True:

@@ -75,6 +75,7 @@ class Recovery:
         if any(report is None for report in reports):
             raise NotYet()
         last = max(report["last"] for report in reports)
+        router.records.recovered(last, set())  # Before anybody is admitted, and ids are given away.
         for id_, shard, holder in lacking(reports):
             (record,) = yield [(links[holder], ["record", id_])]
             yield [(links[shard], ["redo", record])]

@@ -274,7 +274,8 @@ class Aof:
 
     def sync_ahead(self) -> None:
         """Has the thread sync what was written, as soon as it comes to it."""
-        self._syncer.sync_soon(promised=self.fsync is not Fsync.NO)
+        if self._fd >= 0:
+            self._syncer.sync_soon(promised=self.fsync is not Fsync.NO)
 
     def open_increment(self, prepared: NextIncrement | None = None) -> int:
         """Has what comes from now on written into a new increment, and gives its number. What of it waits for the disk

@@ -316,7 +316,9 @@ def under(shard: "Shard", id_: int) -> Iterator[Hold]:
     """What is done inside is done under the hold `id_` of this link, at its time: the log gets it when that ends, and
     then, too, who waits for it is woken."""
     executor, store = shard.executor, shard.store
-    ticket = shard.room.named[shard.room.origin, id_]
+    ticket = shard.room.named.get((shard.room.origin, id_))
+    if ticket is None:
+        raise RedisError("ERR the hold is over")
     assert isinstance(ticket, Hold) and ticket.granted and ticket.run is not None
     before = executor.log, executor.log_group, executor.wake
     executor.log, executor.log_group = lambda db, argv: ticket.effects.append((db, argv)), ticket.effects.extend
@@ -324,9 +326,14 @@ def under(shard: "Shard", id_: int) -> Iterator[Hold]:
     now_ms, ticket.logs, ready = store.now_ms, store.logging, store.ready
     store.logging, store.ready = True, ticket.ready  # Also without a log: by its effects one knows what was changed.
     executor.turn(ticket.run.now_ms)
+    refusal = executor.refusal
+    if refusal is not None:  # It came after the hold was granted: what others do of this is done here, too.
+        executor.state(loading=executor.loading, refusal=None)
     try:
         yield ticket
     finally:
+        if refusal is not None:
+            executor.state(loading=executor.loading, refusal=refusal)
         executor.log, executor.log_group, executor.wake = before
         store.logging, store.ready = ticket.logs, ready
         executor.turn(now_ms)

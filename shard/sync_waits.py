@@ -17,20 +17,21 @@ class SyncWaits:
 
     def __init__(self, shard: "Shard") -> None:
         self.shard = shard
-        self.waiting: list[tuple[Any, int, Aof, int, bool]] = []
-        """Link, id, how far which log has to be synced, and whether that is to be now."""
+        self.waiting: list[tuple[Any, int, Aof, int, bool, bool]] = []
+        """Link, id, how far which log has to be synced, whether that is to be now, and whether who waits is patient."""
         self.urged = False
         """Whether the thread was told to sync, and has not."""
 
-    def add(self, link: Any, id_: int, now: bool = False) -> bool:
+    def add(self, link: Any, id_: int, now: bool = False, patient: bool = True) -> bool:
         """Whether all that was appended is synced. If not, the router is told by an event when it is; `now` has that
-        begin when this turn is written, whatever the policy is. While the log can't be written nobody waits for it."""
+        begin when this turn is written, whatever the policy is. Who is not `patient` waits for no log that can't be
+        written."""
         aof = self.shard.aof
         position = aof.written_bytes + aof.buffer.bytes_count
         aof.hear_syncs(self._heard)
-        if self.synced(position) or (now and aof.last_write_error is not None):
+        if self.synced(position) or (not patient and aof.last_write_error is not None):
             return True
-        self.waiting.append((link, id_, aof, position, now))
+        self.waiting.append((link, id_, aof, position, now, patient))
         if now:
             self._urge()
         return False
@@ -55,14 +56,14 @@ class SyncWaits:
         left = []
         self.urged = False
         for entry in self.waiting:
-            link, id_, aof, position, now = entry
-            failing = now and aof.last_write_error is not None
+            link, id_, aof, position, _, patient = entry
+            failing = not patient and aof.last_write_error is not None
             if aof is self.shard.aof and not self.synced(position) and not failing:
                 left.append(entry)
             else:
                 link.send({"events": [["synced", id_]]})
         self.waiting = left
-        if any(now for *_, now in left):
+        if any(now for *_, now, _ in left):
             self._urge()
 
     def forget(self, link: Any) -> None:
@@ -77,6 +78,6 @@ def synced(shard: "Shard") -> bool:
 
 
 @control
-def await_sync(shard: "Shard", id_: int, now: bool = False) -> bool:
+def await_sync(shard: "Shard", id_: int, now: bool = False, patient: bool = True) -> bool:
     """As `synced`, of all that came before; if not, an event says when it is: ["synced", id]. See SyncWaits.add."""
-    return shard.sync_waits.add(shard.room.origin, id_, now)
+    return shard.sync_waits.add(shard.room.origin, id_, now, patient)

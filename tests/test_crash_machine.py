@@ -16,7 +16,7 @@ import pytest
 from tests.crashes.acts import Act, Outcome, Promise, transaction
 from tests.crashes.disk import Disk, Losses
 from tests.crashes.lanes import Counters, Journal, Mset, Ring
-from tests.crashes.machine import Machine
+from tests.crashes.machine import Machine, tracebacks
 from tests.resp_client import NULL_ARRAY, Error, Status
 from tests.writers import UNKNOWN
 
@@ -172,6 +172,27 @@ def test_what_an_answer_says() -> None:
         assert not one.take(reply, 1.0)
         assert one.outcome is outcome, reply
     assert Act([], ()).take(Error(b"ERR internal error"), 1.0)
+
+
+def test_tracebacks_are_found() -> None:
+    log = """12:00 router error: internal error in ping
+    Traceback (most recent call last):
+      File "/x/a.py", line 1, in one
+        two()
+        ^^^^^
+      File "/x/b.py", line 2, in two
+        assert False
+    AssertionError
+12:01 router notice: shard 1 is ready
+Traceback (most recent call last):
+  File "/x/c.py", line 3, in three
+    raise ValueError("no")
+ValueError: no
+"""
+    assert list(tracebacks(log)) == [
+        'File "/x/b.py", line 2, in two: AssertionError',
+        'File "/x/c.py", line 3, in three: ValueError: no',
+    ]
 
 
 def test_a_group_is_judged() -> None:

@@ -20,7 +20,7 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -203,6 +203,7 @@ class Machine:
         name = random.choices(list(self.deeds), [weight for weight, _ in self.deeds.values()])[0]
         promise = Promise(self.shards)
         self.late = []
+        logged_bytes = self.running().log_size_bytes()
         try:
             faults = self.begin()
             faults += self.deeds[name][1](self, random, promise)
@@ -211,6 +212,7 @@ class Machine:
                 faults += self.compare_after_restart(random)
         except (ServerFailed, AssertionError, OSError) as error:
             faults = [f"{type(error).__name__}: {error}"]
+        faults += self.errors_logged(logged_bytes)
         self.report.crashes[name] += 1
         self.report.acts += sum(len(lane.acts) for lane in self.lanes)
         for lane in self.lanes:
@@ -221,6 +223,11 @@ class Machine:
             self.keep_folder(number)
             self.discard()
         return faults
+
+    def errors_logged(self, since_byte: int) -> list[str]:
+        """What the server logged with a traceback: the end of a process or a link is no reason for one."""
+        text = self.running().log_path.read_bytes()[since_byte:].decode(errors="backslashreplace")
+        return [f"an internal error: {end}" for end in dict.fromkeys(tracebacks(text))]
 
     def keep_folder(self, number: int) -> None:
         if self.keep:
@@ -297,6 +304,20 @@ class Machine:
                 reply = client.call(*argv)
                 self.report.admin[f"{argv[0]}: {reply!r}"] += 1
             time.sleep(random.uniform(0, 0.05))
+
+
+def tracebacks(log: str) -> Iterator[str]:
+    """The last place and the error of each."""
+    place, indent = "", -1
+    for line in log.splitlines():
+        words = line.strip()
+        if words.startswith("Traceback (most recent call last)"):
+            indent = len(line) - len(line.lstrip())
+        elif indent >= 0 and words.startswith("File "):
+            place = words
+        elif indent >= 0 and len(line) - len(line.lstrip()) <= indent:
+            yield f"{place}: {words}"
+            indent = -1
 
 
 def reading(client: Client) -> Callable[..., Any]:
