@@ -142,7 +142,7 @@ class Supervisor:
         self.status = 0
         self.deadline_s: float | None = None  # When what still runs in this phase is killed.
         self.stop_signals = 0
-        self.stop_signal_s = 0.0  # When the last one came.
+        self.stop_signal_s = 0.0  # When the last one came that was no echo.
         self.alive_fd, self._alive_end = os.pipe()
         os.set_inheritable(self.alive_fd, True)
 
@@ -247,10 +247,10 @@ class Supervisor:
 
     def _stop_by(self, number: signal.Signals) -> None:
         now_s = time.monotonic()
-        last_s, self.stop_signal_s = self.stop_signal_s, now_s
-        if self.stop_signals and now_s - last_s < ECHO_S:
+        if self.stop_signals and now_s - self.stop_signal_s < ECHO_S:
             return
         self.stop_signals += 1
+        self.stop_signal_s = now_s
         if self.phase is Phase.RUNNING:
             self.notice(f"got {number.name}: stopping")
             self._stop()

@@ -24,7 +24,8 @@ from common.errors import RedisError, done_in_part
 from common.frame import CONTROL, VALUES
 from common.record import Item, Parts
 from router.batch import Batch, Run
-from router.records import Record, Settling
+from router.log_sync import LogSync
+from router.records import Record
 from router.slowlog import Call, Part
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ class Holding:
         self.stage = Stage.HELD
         if self.record is not None and self.router.config["appendfsync"] != "always":
             self._unsynced = True
-            Settling(self.router, self.keys, self._synced, patient=False)
+            LogSync(self.router, self.keys, self._synced, urgent=True, patient=False)
         self._granted(self._answers)
 
     def _synced(self) -> None:

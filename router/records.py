@@ -14,7 +14,7 @@ Rule 3: what is done under holds says what became of keys, by what was there. So
 Rule 4: what was not answered, because a shard died, is not settled before a recovery has seen to it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +23,9 @@ from common.frame import AS_ONE, RECORDED, VALUES
 from common.record import Parts, whole
 from router.batch import Batch, Run
 from router.link import LinkState
+from router.log_sync import LogSync
 
 if TYPE_CHECKING:
-    from router.link import Link
     from router.server import Router
 
 PERIOD_S = 1.0
@@ -116,7 +116,7 @@ class Records:
         """Those that are not answered, in order; and those in doubt, until a recovery."""
         self.doubtful: set[int] = set()
         self._bytes = 0
-        self._settling: Settling | None = None
+        self._settling: LogSync | None = None
         self._timed = False
 
     def next_id(self) -> int:
@@ -184,7 +184,8 @@ class Records:
         until = next(iter(self.open)) - 1 if self.open else self.last
         if self._settling is None and until > self.settled:
             self._bytes = 0
-            self._settling = Settling(self.router, range(self.router.shards), partial(self._synced, until))
+            shards = range(self.router.shards)
+            self._settling = LogSync(self.router, shards, partial(self._synced, until), urgent=True)
 
     def _synced(self, until: int) -> None:
         self._settling = None
@@ -192,36 +193,3 @@ class Records:
         for link in self.router.links:
             if link.state is LinkState.READY:
                 link.tell(["settle", until])
-
-
-class Settling:
-    """A question to some shards whether their logs are synced, until all have said so, and a request to do it. A shard
-    that dies meanwhile is asked again when it is back."""
-
-    def __init__(
-        self, router: "Router", shards: Iterable[int], then: Callable[[], None], *, patient: bool = True
-    ) -> None:
-        """Who is not `patient` does not wait for a log that can't be written."""
-        self.patient = patient
-        self.router = router
-        self.then = then
-        self.id = next(router.borrow_ids)
-        self.missing = set(shards)
-        router.acknowledgements[self.id] = self
-        for link in router.links:
-            self.ask(link)
-
-    def ask(self, link: "Link") -> None:
-        """Asks a shard. One that is down is asked when it is up."""
-        if link.index in self.missing:
-            link.tell(["await_sync", self.id, True, self.patient], partial(self._heard, link.index))
-
-    def _heard(self, shard: int, answer: Any) -> None:
-        if answer is True:
-            self.synced(shard)
-
-    def synced(self, shard: int) -> None:
-        """A shard has all on disk."""
-        self.missing.discard(shard)
-        if not self.missing and self.router.acknowledgements.pop(self.id, None) is not None:
-            self.then()

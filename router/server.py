@@ -23,7 +23,6 @@ from common.errors import RedisError
 from common.log import set_level
 from common.slot import Owners
 from router import monitor, rewrites, saving, shutdown, tracking
-from router.acknowledgement import LogAcknowledgement, synced
 from router.admission import refusal
 from router.batch import Route, Run
 from router.blocking import GONE, AskToWait
@@ -32,10 +31,11 @@ from router.holding import Holding
 from router.keyspace_events import notify
 from router.latency import LatencyMonitor
 from router.link import Link, LinkState
+from router.log_sync import LogSync, synced
 from router.output import Output
 from router.pause import Pause
 from router.pubsub import PubSub
-from router.records import Records, Settling
+from router.records import Records
 from router.recovery import Recovery
 from router.rewrites import Rewrites
 from router.sampler import Sampler
@@ -110,8 +110,8 @@ class Router:
         """Whether all shards would do what they are asked: then nobody has to look at each."""
         self.monitors: dict[Session, None] = {}
         """The clients that see the commands of all."""
-        self.acknowledgements: dict[int, LogAcknowledgement | Settling] = {}
-        """Who waits for the logs of shards (WAITAOF)."""
+        self.log_syncs: dict[int, LogSync] = {}
+        """Who waits for the logs of shards."""
         self.watched: dict[int, Watching] = {}
         """What clients watch, by the number that the shards know it by."""
         self.stats = Stats()
@@ -172,8 +172,8 @@ class Router:
         if changed:
             link.tell(["config", changed])
         link.tell(["pause_expiry", self.pause.active])
-        for acknowledgement in list(self.acknowledgements.values()):
-            acknowledgement.ask(link)
+        for log_sync in list(self.log_syncs.values()):
+            log_sync.ask(link)
 
     def open(self) -> None:
         """Begins to serve: every shard has answered, or had its time to."""

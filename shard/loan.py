@@ -39,6 +39,7 @@ from shard.control import control
 from shard.execute import Executor
 from shard.keyspace import Store
 from shard.late import Room, Waiting
+from shard.refusal import lifted
 from shard.states import KINDS, Effects, Listener, Place, State, effects_of, laid_over, put, state, unheard
 from shard.value import Value
 from shard.waiters import RemoteWaiter, hand_over
@@ -62,7 +63,8 @@ class Hold(Waiting):
         "withdrawn",
         "waits_on",
         "record_id",
-    ) + ("made",)
+        "made",
+    )
 
     def __init__(
         self, name: tuple[object, int], keys: list[bytes] | None, dbs: list[int], gives: str, writes: bool, waiter: int
@@ -326,14 +328,10 @@ def under(shard: "Shard", id_: int) -> Iterator[Hold]:
     now_ms, ticket.logs, ready = store.now_ms, store.logging, store.ready
     store.logging, store.ready = True, ticket.ready  # Also without a log: by its effects one knows what was changed.
     executor.turn(ticket.run.now_ms)
-    refusal = executor.refusal
-    if refusal is not None:  # It came after the hold was granted: what others do of this is done here, too.
-        executor.state(loading=executor.loading, refusal=None)
     try:
-        yield ticket
+        with lifted(executor):  # What is refused now was not when the hold was granted.
+            yield ticket
     finally:
-        if refusal is not None:
-            executor.state(loading=executor.loading, refusal=refusal)
         executor.log, executor.log_group, executor.wake = before
         store.logging, store.ready = ticket.logs, ready
         executor.turn(now_ms)

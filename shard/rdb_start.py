@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from shard import walk
+from shard.first_logs import FileReplaced
 from shard.log_files import TEMPORARY
 from shard.rdb.crc64 import crc64
 from shard.rdb.file import FileWriter, aux_fields
@@ -53,8 +54,13 @@ def load(shard: "Shard") -> Iterator[float]:
     shard.saves.count(loading)
     if aof.enabled:
         yield from _begin_log(shard)
-        while not shard.first_logs.finish():
-            yield OTHERS_LOOK_S
+        try:
+            while not shard.first_logs.finish():
+                yield OTHERS_LOOK_S
+        except FileReplaced:
+            logger.warning("%s was replaced by another file meanwhile: starting again", path)
+            shard.stop(failed=True)
+            yield 0
     seconds = time.monotonic() - started_s
     keys, expired = loading.keys_loaded, len(loading.expired)
     logger.info("loaded %s in %.3f seconds: %d keys, %d expired ones left out", path, seconds, keys, expired)

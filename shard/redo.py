@@ -20,6 +20,7 @@ from common.frame import CONTROL, unpack
 from common.record import COMMAND
 from shard.control import control
 from shard.loan import redo_effects, take_over
+from shard.refusal import lifted
 
 if TYPE_CHECKING:
     from shard.server import Shard
@@ -97,9 +98,7 @@ class Book:
 
 @control
 def report(shard: "Shard") -> dict[str, Any] | None:
-    """What this shard has. None while there is a link from an earlier
-    one, by which something may still come.
-    """
+    """What this shard has. None while there is a link from an earlier router, by which something may still come."""
     link: Any = shard.room.origin
     if any(other is not link for other in shard.links):
         return None
@@ -151,15 +150,13 @@ def gathered(shard: "Shard") -> Iterator[Effects]:
     executor = shard.executor
     effects: Effects = []
     before = executor.log, executor.log_group, executor.wake, executor.detour
-    loading, refusal = executor.loading, executor.refusal
     executor.log, executor.log_group = lambda db, argv: effects.append((db, argv)), effects.extend
     executor.wake = executor.detour = None
-    executor.state(loading=False, refusal=None)
     try:
-        yield effects
+        with lifted(executor):
+            yield effects
     finally:
         executor.log, executor.log_group, executor.wake, executor.detour = before
-        executor.state(loading=loading, refusal=refusal)
 
 
 def _runs(shard: "Shard", effects: Effects, runs: list[list[Any]]) -> None:

@@ -5,12 +5,17 @@ then, so each write is answered with the error that those after it get. Reads ke
 anything while the log can be written.
 """
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from common.command import Flag, Table
 from common.errors import RedisError
 from common.frame import CONTROL, JOINED, VALUES
 from common.resp import error_reply, reply_end
+
+if TYPE_CHECKING:
+    from shard.execute import Executor
 
 
 def refuse_writes(frames: list[list[Any]], replies: list[Any], table: Table, error: RedisError) -> None:
@@ -44,6 +49,18 @@ def is_write(table: Table, argv: list[bytes]) -> bool:
 def is_error(reply: Any, header: int) -> bool:
     """Whether a reply says already that nothing was done."""
     return isinstance(reply, RedisError) if header & VALUES else bool(reply.startswith(b"-"))
+
+
+@contextmanager
+def lifted(executor: "Executor") -> Iterator[None]:
+    """What is done inside is done although it would be refused, for other shards do their parts of it: it waits for the
+    log to be written again, and its client is told."""
+    loading, refusal = executor.loading, executor.refusal
+    executor.state(loading=False, refusal=None)
+    try:
+        yield
+    finally:
+        executor.state(loading=loading, refusal=refusal)
 
 
 def split_replies(data: bytes) -> list[bytes]:

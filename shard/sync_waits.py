@@ -3,6 +3,7 @@ question came. The policy, `appendfsync`, is not changed by it: with `no` nobody
 sync for another reason.
 """
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shard.control import control
@@ -12,27 +13,45 @@ if TYPE_CHECKING:
     from shard.server import Shard
 
 
+@dataclass(frozen=True, slots=True)
+class SyncWait:
+    """One of them."""
+
+    link: Any
+    id: int
+    aof: "Aof"
+    position: int
+    """How far that log has to be synced."""
+    urgent: bool
+    """Whether that is to be now."""
+    patient: bool
+    """Whether a log is waited for that can't be written."""
+
+    def failing(self) -> bool:
+        """Whether it is in vain for who is not patient."""
+        return not self.patient and self.aof.last_write_error is not None
+
+
 class SyncWaits:
     """The questions of all routers that are not answered."""
 
     def __init__(self, shard: "Shard") -> None:
         self.shard = shard
-        self.waiting: list[tuple[Any, int, Aof, int, bool, bool]] = []
-        """Link, id, how far which log has to be synced, whether that is to be now, and whether who waits is patient."""
+        self.waiting: list[SyncWait] = []
         self.urged = False
         """Whether the thread was told to sync, and has not."""
 
-    def add(self, link: Any, id_: int, now: bool = False, patient: bool = True) -> bool:
-        """Whether all that was appended is synced. If not, the router is told by an event when it is; `now` has that
-        begin when this turn is written, whatever the policy is. Who is not `patient` waits for no log that can't be
-        written."""
+    def add(self, link: Any, id_: int, *, urgent: bool = False, patient: bool = True) -> bool:
+        """Whether all that was appended is synced. If not, the router is told by an event when it is; if it is `urgent`
+        that begins when this turn is written, whatever the policy is. Who is not `patient` waits for no log that can't
+        be written."""
         aof = self.shard.aof
-        position = aof.written_bytes + aof.buffer.bytes_count
         aof.hear_syncs(self._heard)
-        if self.synced(position) or (not patient and aof.last_write_error is not None):
+        wait = SyncWait(link, id_, aof, aof.written_bytes + aof.buffer.bytes_count, urgent, patient)
+        if self.synced(wait.position) or wait.failing():
             return True
-        self.waiting.append((link, id_, aof, position, now, patient))
-        if now:
+        self.waiting.append(wait)
+        if urgent:
             self._urge()
         return False
 
@@ -53,22 +72,20 @@ class SyncWaits:
 
     def tell(self) -> None:
         """Tells those whose wait is over. A log that is no more the shard's was closed, and so synced."""
-        left = []
         self.urged = False
-        for entry in self.waiting:
-            link, id_, aof, position, _, patient = entry
-            failing = not patient and aof.last_write_error is not None
-            if aof is self.shard.aof and not self.synced(position) and not failing:
-                left.append(entry)
+        left = []
+        for wait in self.waiting:
+            if wait.aof is self.shard.aof and not self.synced(wait.position) and not wait.failing():
+                left.append(wait)
             else:
-                link.send({"events": [["synced", id_]]})
+                wait.link.send({"events": [["synced", wait.id]]})
         self.waiting = left
-        if any(now for *_, now, _ in left):
+        if any(wait.urgent for wait in left):
             self._urge()
 
     def forget(self, link: Any) -> None:
         """A router is gone."""
-        self.waiting = [entry for entry in self.waiting if entry[0] is not link]
+        self.waiting = [wait for wait in self.waiting if wait.link is not link]
 
 
 @control
@@ -78,6 +95,6 @@ def synced(shard: "Shard") -> bool:
 
 
 @control
-def await_sync(shard: "Shard", id_: int, now: bool = False, patient: bool = True) -> bool:
+def await_sync(shard: "Shard", id_: int, urgent: bool = False, patient: bool = True) -> bool:
     """As `synced`, of all that came before; if not, an event says when it is: ["synced", id]. See SyncWaits.add."""
-    return shard.sync_waits.add(shard.room.origin, id_, now, patient)
+    return shard.sync_waits.add(shard.room.origin, id_, urgent=urgent, patient=patient)

@@ -6,6 +6,7 @@ Rule 2: what it did is one group in the log, done again as a whole or not at all
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from common.errors import RedisError
@@ -13,11 +14,10 @@ from common.frame import CONTROL, RECORDED
 from shard.control import WHOLES, control
 from shard.late import Room, Waiting
 from shard.loan import under
-from shard.refusal import refused
+from shard.refusal import lifted, refused
 from shard.watches import Name
 
 if TYPE_CHECKING:
-    from shard.execute import Executor
     from shard.server import Shard
 
 Runs = list[list[Any]]
@@ -107,12 +107,13 @@ def replies_to(shard: "Shard", header: int, requests: list[list[bytes]], record:
     if effects is not None:
         executor.log, executor.log_group = effects.add, effects.add_group
     executor.wake = executor.park = executor.detour = None
-    refusal = lift(executor, record)
     try:
-        replies = executor.run(header, requests)
+        if record is None:
+            replies = executor.run(header, requests)
+        else:
+            with lifted(executor):
+                replies = executor.run(header, requests)
     finally:
-        if refusal is not None:
-            executor.state(loading=executor.loading, refusal=refusal)
         executor.log, executor.log_group = log, log_group
         executor.wake, executor.park, executor.detour = wake, park, detour
     if effects is not None:
@@ -120,16 +121,6 @@ def replies_to(shard: "Shard", header: int, requests: list[list[bytes]], record:
     if store.ready and wake is not None:
         wake()
     return replies
-
-
-def lift(executor: "Executor", record: bytes | None) -> RedisError | None:
-    """Has a part of a write over several shards done although writes are refused, for others do theirs: it waits for
-    the log to be written again, and its client is told. What was refused until now, if that was so."""
-    refusal: RedisError | None = executor.refusal
-    if record is None or refusal is None:
-        return None
-    executor.state(loading=executor.loading, refusal=None)
-    return refusal
 
 
 def write(shard: "Shard", effects: list[tuple[int, list[bytes]]], record: bytes | None) -> None:
@@ -172,12 +163,10 @@ def perform(
     effects = Effects()
     log, log_group, wake = executor.log, executor.log_group, executor.wake
     executor.log, executor.log_group, executor.wake = effects.add, effects.add_group, None
-    refusal = lift(executor, record)
     try:
-        answers = answers_to(shard, runs)
+        with nullcontext() if record is None else lifted(executor):
+            answers = answers_to(shard, runs)
     finally:
-        if refusal is not None:
-            executor.state(loading=executor.loading, refusal=refusal)
         executor.log, executor.log_group, executor.wake = log, log_group, wake
     if not executor.store.logging:
         record = None

@@ -22,7 +22,7 @@ class Enabled:
 
     enabled = True
 
-    def add(self, link: Any, id_: int, now: bool, patient: bool) -> bool:
+    def add(self, link: Any, id_: int, *, urgent: bool, patient: bool) -> bool:
         """Whether all is synced, as SyncWaits says it."""
         return True
 

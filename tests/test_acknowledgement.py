@@ -40,7 +40,7 @@ async def asking(bare: BareRouter, *words: bytes) -> tuple[ClientEnd, int]:
 
 def test_all_shards_have_to_be_synced() -> None:
     async def scene() -> None:
-        bare = BareRouter()
+        bare = BareRouter(3, "--appendonly", "yes")
         client, id_ = await asking(bare, b"1", b"0", b"0")
         answer(bare.shards[0], True)
         answer(bare.shards[1], False)
@@ -52,14 +52,14 @@ def test_all_shards_have_to_be_synced() -> None:
         assert not client.take()
         bare.shards[1].send({"events": [["synced", id_]]})
         assert client.take() == b"*2\r\n:1\r\n:0\r\n"
-        assert client.session.blocking is None and not bare.router.acknowledgements
+        assert client.session.blocking is None and not bare.router.log_syncs
 
     on_a_loop(scene)
 
 
 def test_the_event_may_come_before_the_answer() -> None:
     async def scene() -> None:
-        bare = BareRouter()
+        bare = BareRouter(3, "--appendonly", "yes")
         client, id_ = await asking(bare, b"1", b"0", b"0")
         for shard in bare.shards:
             shard.send({"events": [["synced", id_]]})
@@ -71,7 +71,7 @@ def test_the_event_may_come_before_the_answer() -> None:
 
 def test_at_the_deadline_it_says_how_it_is() -> None:
     async def scene() -> None:
-        bare = BareRouter()
+        bare = BareRouter(3, "--appendonly", "yes")
         client, _ = await asking(bare, b"1", b"0", b"5")
         for shard, value in zip(bare.shards, (True, False, True), strict=True):
             answer(shard, value)
@@ -80,14 +80,14 @@ def test_at_the_deadline_it_says_how_it_is() -> None:
         for shard in bare.shards:
             answer(shard, True)
         assert await got(client) == b"*2\r\n:1\r\n:0\r\n"
-        assert not bare.router.acknowledgements
+        assert not bare.router.log_syncs
 
     on_a_loop(scene)
 
 
 def test_a_shard_that_is_back_is_asked_again() -> None:
     async def scene() -> None:
-        bare = BareRouter()
+        bare = BareRouter(3, "--appendonly", "yes")
         bare.shards[1].die()
         client, _ = await asking(bare, b"1", b"0", b"0")
         answer(bare.shards[0], True)

@@ -123,6 +123,7 @@ NO_TEST_FILE: dict[str, str] = {
     "common/timeouts.py": "tests/test_blocking.py",
     "router/config_rewrite.py": "tests/test_config_commands.py",
     "router/address.py": "tests/sessions/client_list.session",
+    "router/log_sync.py": "tests/test_acknowledgement.py",
     "router/replies.py": "tests/sessions/client_reply.session",
     "router/scope.py": "tests/test_execution.py",
     "router/server.py": "tests/test_session.py",

@@ -23,7 +23,7 @@ from tests.rdb_files import checked_by_reference
 from tests.rdb_payloads import sealed
 from tests.reference import RedisServer, Reference
 from tests.resp_client import Client, Error, Status
-from tests.servers import Server
+from tests.servers import Server, free_port
 from tests.test_dump import COMMANDS, Argv
 
 SEEDS = int(os.environ.get("INTERCHANGE_SEEDS", "2"))
@@ -146,7 +146,8 @@ def test_what_valkey_saved_without_checksum_and_compression(start: Callable[[Ser
 
 def test_what_valkey_saved_in_a_cluster(start: Callable[[Server], Server]) -> None:
     """The sizes of slots stand in it."""
-    with start(Reference(None, cluster_enabled="yes")).connect() as client:
+    server = Reference(None, cluster_enabled="yes", cluster_port=str(free_port()))  # Its own choice may be above 65535.
+    with start(server).connect() as client:
         assert client.call("CLUSTER", "ADDSLOTSRANGE", 0, 16383) == Status(b"OK")
         while b"cluster_state:ok" not in client.call("CLUSTER", "INFO"):
             pass

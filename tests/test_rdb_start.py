@@ -13,6 +13,7 @@ import pytest
 
 from common.config import Config
 from shard import first_logs, rdb_start
+from shard.first_logs import FileReplaced, FirstLogs
 from shard.log_reading import read_manifest
 from shard.server import Shard
 from tests.bench.processes import roles
@@ -118,6 +119,42 @@ def test_one_shard_has_no_log(
         else:
             assert everything(client) == expected
     assert not mark.exists()
+
+
+def first_logs_of(folder: Path, shards: int = 2) -> list[FirstLogs]:
+    config = {"dir": str(folder), "appendfilename": "log", "appenddirname": "logs", "shards": shards}
+    return [FirstLogs(config, index) for index in range(shards)]
+
+
+def test_logs_count_when_all_are_begun_with_one_file(tmp_path: Path) -> None:
+    """A shard that starts again does not count meanwhile, nor does one that has read a file which is gone."""
+    file = tmp_path / "dump.rdb"
+    file.write_bytes(b"one")
+    zero, one = first_logs_of(tmp_path)
+    assert zero.begin(file) and not zero.finish() and not zero.finish()
+    assert zero.begin(file) and one.begin(file) and not one.finish()
+    assert zero.finish() and one.finish() and zero.finish()
+    assert not first_logs.are_unfinished(tmp_path)
+    assert zero.begin(file) and not zero.finish()
+    other = tmp_path / "other"
+    other.write_bytes(b"two")
+    other.replace(file)
+    assert one.begin(file) and not one.finish()
+    with pytest.raises(FileReplaced):
+        zero.finish()
+    assert first_logs_of(tmp_path)[0].begin(file) and not one.finish()
+    assert first_logs.are_unfinished(tmp_path)
+
+
+@pytest.mark.parametrize("damaged", [b"", b"{", b"[]", b'{"file": 1}', b'{"file": [], "begun": [1]}'])
+def test_a_mark_that_can_t_be_read_says_nothing(tmp_path: Path, damaged: bytes) -> None:
+    file = tmp_path / "dump.rdb"
+    file.write_bytes(b"one")
+    zero, one = first_logs_of(tmp_path)
+    assert one.begin(file) and not one.finish()
+    (tmp_path / first_logs.MARK).write_bytes(first_logs.TEXT + damaged)
+    assert zero.begin(file) and not zero.finish()
+    assert one.begin(file) and one.finish()
 
 
 def test_a_stop_in_the_middle_and_then_no_log(

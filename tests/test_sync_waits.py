@@ -125,12 +125,12 @@ def test_who_wants_it_now_need_not_wait_for_the_policy(tmp_path: Path) -> None:
             shard, link = shard_with(tmp_path / fsync, fsync), Link()
             waits = SyncWaits(cast(Shard, shard))
             shard.aof.append(0, [b"SET", b"k", b"v"])
-            assert not waits.add(link, 1, now=True)
-            assert not waits.add(link, 2, now=True)
+            assert not waits.add(link, 1, urgent=True)
+            assert not waits.add(link, 2, urgent=True)
             assert shard.aof.flush()
             await link.came.wait()
             assert link.sent == [told(1), told(2)]
-            assert waits.add(link, 3, now=True)
+            assert waits.add(link, 3, urgent=True)
             shard.aof.close()
 
     on_a_loop(scene)

@@ -147,7 +147,7 @@ def test_a_call_over_lent_keys_does_not_wait() -> None:
     shard.hold(1, [b"a"])
     call = [b"BLPOP", b"a", b"z", b"0"]
     number = shard.message("borrow", 1, 0, call, [[0, b"a"]], [[0, b"z", None, -1]], True)
-    assert shard.replies[number] == [[b"*-1\r\n", [], None]]
+    assert shard.replies[number] == [[b"*-1\r\n", [], None, b""]]
     assert shard.executor.command_stats()["blpop"].calls == 1
     assert not any(db.waiting for db in shard.store.dbs) and not shard.room.holds.line
 
@@ -160,6 +160,8 @@ def test_what_a_call_over_lent_keys_makes_is_served() -> None:
     lent = [[0, b"z", lent_list(), -1]]
     number = shard.message("borrow", 1, 0, [b"RENAME", b"z", b"a"], [[0, b"a"]], lent, True)
     assert shard.replies[number][0][0] == b"+OK\r\n"
+    assert waiting not in shard.replies
+    shard.message("release", 1, [])
     assert shard.replies[waiting] == popped(b"a", b"x")
     assert shard.replies[pushes] == b":2\r\n"
     made = [[b"DEL", b"a"], [b"RPUSH", b"a", b"x", b"y"]]
