@@ -1,8 +1,8 @@
 """Servers and clients for every test, and the servers' logs in the report of a test that failed.
 
 `reference` and `shardis` are started once and shared; `reference_client` and `client` are new connections to them, and
-they are empty before the test. A test that stops servers or changes their options starts its own:
-`start(Shardis(shards=2))`.
+they are empty before the test. `target` and `there` are such a pair, which `shardis import` brings keys to. A test that
+stops servers or changes their options starts its own: `start(Shardis(shards=2))`.
 """
 
 from collections.abc import Callable, Iterator
@@ -46,6 +46,18 @@ def _empty_server(server: Server) -> Iterator[Client]:
     with server.connect() as client:
         client.call("FLUSHALL")
         yield client
+
+
+@pytest.fixture(scope="session")
+def target() -> Iterator[Shardis]:
+    """A Shardis that keys are brought to, or taken from."""
+    with Shardis(shards=3, enable_debug_command="yes") as server:
+        yield server
+
+
+@pytest.fixture
+def there(target: Shardis) -> Iterator[Client]:
+    yield from _empty_server(target)
 
 
 @pytest.fixture

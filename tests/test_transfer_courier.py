@@ -31,19 +31,6 @@ COUNTERS = 50
 INCREMENTS = 6000
 
 
-@pytest.fixture(scope="module")
-def target() -> Iterator[Shardis]:
-    with Shardis(shards=2, enable_debug_command="yes") as server:
-        yield server
-
-
-@pytest.fixture
-def there(target: Shardis) -> Iterator[Client]:
-    with target.connect() as client:
-        ask(client, "FLUSHALL")
-        yield client
-
-
 @pytest.fixture
 def connection(target: Shardis, there: Client) -> Iterator[Connection]:
     server = Connection(url(target))

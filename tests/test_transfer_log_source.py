@@ -55,19 +55,6 @@ def source(request: pytest.FixtureRequest) -> Iterator[Reference]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def target() -> Iterator[Shardis]:
-    with Shardis(shards=3, enable_debug_command="yes") as server:
-        yield server
-
-
-@pytest.fixture
-def there(target: Shardis) -> Iterator[Client]:
-    with target.connect() as client:
-        ask(client, "FLUSHALL")
-        yield client
-
-
 def parts(server: Reference) -> list[Path]:
     """Base and increment."""
     folder = server.folder / "appendonlydir"

@@ -30,19 +30,6 @@ def file(source: Reference) -> Path:
     return source.folder / "dump.rdb"
 
 
-@pytest.fixture(scope="module")
-def target() -> Iterator[Shardis]:
-    with Shardis(shards=3, enable_debug_command="yes") as server:
-        yield server
-
-
-@pytest.fixture
-def there(target: Shardis) -> Iterator[Client]:
-    with target.connect() as client:
-        ask(client, "FLUSHALL")
-        yield client
-
-
 def test_all_that_a_file_has(source: Reference, file: Path, target: Shardis, there: Client) -> None:
     done = run("import", file, "--to", url(target))
     assert (done.status, done.err) == (0, "")

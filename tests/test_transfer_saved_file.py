@@ -1,6 +1,6 @@
 """`shardis export FILE.rdb` of a Shardis on this machine: the state of one moment, by its own BGSAVE."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,18 +13,11 @@ from tests.transfers import ask, assert_same, fill, run, url
 Start = Callable[[Server], Server]
 
 
-@pytest.fixture(scope="module")
-def source() -> Iterator[Shardis]:
-    with Shardis(shards=3, enable_debug_command="yes") as server:
-        with server.connect() as client:
-            fill(client)
-        yield server
-
-
 @pytest.fixture
-def there(source: Shardis) -> Iterator[Client]:
-    with source.connect() as client:
-        yield client
+def source(target: Shardis, there: Client) -> Shardis:
+    """It has keys of all types."""
+    fill(there)
+    return target
 
 
 def test_what_the_server_saves_is_copied(start: Start, source: Shardis, there: Client, tmp_path: Path) -> None:

@@ -24,19 +24,6 @@ def source() -> Iterator[Reference]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def target() -> Iterator[Shardis]:
-    with Shardis(shards=3, enable_debug_command="yes") as server:
-        yield server
-
-
-@pytest.fixture
-def there(target: Shardis) -> Iterator[Client]:
-    with target.connect() as client:
-        ask(client, "FLUSHALL")
-        yield client
-
-
 @pytest.fixture
 def connection(reference: Reference, reference_client: Client) -> Iterator[Connection]:
     """To the shared reference, which is empty."""

@@ -1,7 +1,7 @@
 """`shardis export FILE.rdb`, key by key: what real servers load, and what is refused."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,18 +18,11 @@ from transfer.to_file import FileTarget, Once
 Start = Callable[[Server], Server]
 
 
-@pytest.fixture(scope="module")
-def source() -> Iterator[Shardis]:
-    with Shardis(shards=3, enable_debug_command="yes") as server:
-        with server.connect() as client:
-            fill(client)
-        yield server
-
-
 @pytest.fixture
-def there(source: Shardis) -> Iterator[Client]:
-    with source.connect() as client:
-        yield client
+def source(target: Shardis, there: Client) -> Shardis:
+    """It has keys of all types."""
+    fill(there)
+    return target
 
 
 def loading(kind: type[Server], file: Path, folder: Path) -> Server:
