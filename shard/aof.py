@@ -86,6 +86,9 @@ class Aof:
         self.total_bytes = 0
         """What a load has come to, and what it will come to."""
         self.delayed_fsyncs = 0
+        self.put_off = False
+        """Whether syncs wait, because a snapshot is being written (`no-appendfsync-on-rewrite`): until then the log is
+        left to the kernel, also with `always`."""
         self._write_error: OSError | None = None
         self._unsynced: list[Piece] = []
         """With `always`, what was written since the last sync."""
@@ -202,7 +205,7 @@ class Aof:
                     self.delayed_fsyncs += 1
                     logger.warning("a sync of the log takes more than 2 seconds; the disk may be busy")
                 self._write()
-            if self.written_bytes != syncer.synced_bytes:
+            if self.written_bytes != syncer.synced_bytes and not self.put_off:
                 if self.fsync is Fsync.EVERYSEC:
                     syncer.ask()
                 elif self.fsync is Fsync.ALWAYS:
@@ -232,7 +235,7 @@ class Aof:
             if not count:
                 raise OSError(errno.EIO, "nothing was written")
             dropped = self.buffer.drop(count)
-            if self.fsync is Fsync.ALWAYS:
+            if self.fsync is Fsync.ALWAYS and not self.put_off:
                 self._unsynced += dropped
             self._file_bytes += count
             self.written_bytes += count

@@ -85,6 +85,7 @@ class Shard:
         self.sync_waits = SyncWaits(self)
         self.snapshots = SnapshotFiles(self.store, self.loop, lambda job: self.aof.do(job), Disk())
         self.snapshots.turns = lambda: sum(link.runs for link in self.links)
+        self.snapshots.changed = self._choose_syncs
         self.rewriter = Rewriter(self)
         self.saves = Saves(self)
         self.first_logs = FirstLogs(config.values, index)
@@ -240,6 +241,7 @@ class Shard:
         self.aof = aof
         self.executor.log, self.executor.log_group = aof.append, aof.append_group
         self.store.logging = aof.enabled
+        self._choose_syncs()
         if self.loaded and self.executor.refusal is not None:
             self._refuse(None)
 
@@ -269,8 +271,16 @@ class Shard:
         self.executor.notify(self.config["notify-keyspace-events"])
         self.store.counts_uses = "lfu" in self.config["maxmemory-policy"]
         self.aof.set_fsync(self.config["appendfsync"])
+        self._choose_syncs()
         if self.loaded:
             log_switch.turn(self)
+
+    def _choose_syncs(self) -> None:
+        """Puts off the syncs of the log while a snapshot is written, if that is wanted; what was put off comes then."""
+        before = self.aof.put_off
+        self.aof.put_off = self.config["no-appendfsync-on-rewrite"] and self.snapshots.current is not None
+        if before and not self.aof.put_off:
+            self.loop.call_soon(self.flush)
 
     # A turn
 

@@ -63,6 +63,8 @@ class SnapshotFiles:
         self.disk = disk
         self.turns: Callable[[], int] = lambda: 0
         """How much was done for clients: while that grows, they are served."""
+        self.changed: Callable[[], None] = lambda: None
+        """Hears that one is being written, or is not any more."""
         self.current: SnapshotFile | None = None
         """The one that is being written."""
 
@@ -75,7 +77,13 @@ class SnapshotFiles:
             raise Busy()
         self.current = SnapshotFile(self, path, done, end, sync)
         self.current.begin(encode, head)
+        self.changed()
         return self.current
+
+    def end(self) -> None:
+        """None is being written any more."""
+        self.current = None
+        self.changed()
 
 
 class Sync:
@@ -200,7 +208,7 @@ class SnapshotFile:
             self._fail(self._error)
         elif not self.over:
             self.over = True
-            self._files.current = None
+            self._files.end()
             self._done(self, None)
 
     def _fail(self, error: OSError) -> None:
@@ -212,7 +220,7 @@ class SnapshotFile:
         self.over = True
         self._error = self._error or error
         self._snapshot.end()
-        self._files.current = None
+        self._files.end()
         self._files.do(self._drop)
 
     # In the thread

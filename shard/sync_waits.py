@@ -31,6 +31,10 @@ class SyncWait:
         """Whether it is in vain for who is not patient."""
         return not self.patient and self.aof.last_write_error is not None
 
+    def pressing(self) -> bool:
+        """Whether the sync can't wait for when it would come anyway."""
+        return self.urgent and not (self.patient and self.aof.put_off)
+
 
 class SyncWaits:
     """The questions of all routers that are not answered."""
@@ -51,7 +55,7 @@ class SyncWaits:
         if self.synced(wait.position) or wait.failing():
             return True
         self.waiting.append(wait)
-        if urgent:
+        if wait.pressing():
             self._urge()
         return False
 
@@ -80,7 +84,7 @@ class SyncWaits:
             else:
                 wait.link.send({"events": [["synced", wait.id]]})
         self.waiting = left
-        if any(wait.urgent for wait in left):
+        if any(wait.pressing() for wait in left):
             self._urge()
 
     def forget(self, link: Any) -> None:

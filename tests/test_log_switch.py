@@ -304,3 +304,28 @@ def test_each_policy_keeps_its_promise_from_the_turn_it_is_set(tmp_path: Path, b
         await rig.close()
 
     on_a_loop(scene)
+
+
+@pytest.mark.parametrize("appendfsync", ["everysec", "always"])
+@pytest.mark.parametrize("wanted", ["no", "yes"])
+def test_syncs_wait_for_the_end_of_a_rewrite_if_that_is_wanted(tmp_path: Path, appendfsync: str, wanted: str) -> None:
+    async def scene() -> None:
+        rig = RewritingShard(
+            tmp_path / "data", "--appendfsync", appendfsync, "--no-appendfsync-on-rewrite", wanted, "--save", ""
+        )
+        aof = rig.shard.aof
+        for number in range(50):
+            rig.call("SET", f"key:{number}", number)
+        rig.shard.rewriter.begin()
+        await rig.run_until(lambda: rig.shard.snapshots.current is not None)
+        rig.call("SET", "meanwhile", 1)
+        assert aof.put_off is (wanted == "yes")
+        assert (aof.synced_bytes == aof.written_bytes) is (wanted == "no" and appendfsync == "always")
+        await rig.rewritten()
+        await rig.run_until(lambda: aof.synced_bytes == aof.written_bytes)
+        rig.call("SET", "after", 1)
+        assert not aof.put_off
+        assert appendfsync == "everysec" or aof.synced_bytes == aof.written_bytes
+        await rig.close()
+
+    on_a_loop(scene)
