@@ -94,6 +94,9 @@ class Aof:
         """With `always`, what was written since the last sync."""
         self._sync_failed = False
         """Whether `_unsynced` has to be taken back before anything is written behind it."""
+        self._doubtful = False
+        """Whether the last sync failed. Then what is there is synced first: until that can be done nothing is written
+        which a crash would leave there, refused as it was."""
         self._disk = disk or Disk()
         self._syncer = LogSyncer(self._sync_file, lambda: (self.written_bytes, self._fd), clock_s)
         self._names_sure = False
@@ -200,6 +203,9 @@ class Aof:
         try:
             if self._sync_failed:
                 self._take_back()
+            if self._doubtful:
+                self._sync_file(self._fd)
+                self._doubtful = False
             if not self.buffer.empty:
                 if syncer.found_delayed():
                     self.delayed_fsyncs += 1
@@ -223,6 +229,8 @@ class Aof:
     def set_fsync(self, fsync: str) -> None:
         """Changes the policy, from the next `flush` on.  Raises ValueError for an unknown one."""
         self.fsync = Fsync(fsync)
+        if self.fsync is not Fsync.ALWAYS:
+            self._doubtful = False
         if self.fsync is Fsync.NO:
             self._syncer.error = None
         if self.fsync is not Fsync.ALWAYS and not self._sync_failed:
@@ -246,7 +254,7 @@ class Aof:
         try:
             self._syncer.sync_now()
         except OSError:
-            self._sync_failed = True
+            self._sync_failed = self._doubtful = True
             self._take_back()
             raise
         self._unsynced.clear()

@@ -157,7 +157,10 @@ class BadDisk(Disk):
     def __init__(self) -> None:
         self.room_bytes = 1 << 60
         self.step_bytes = 1 << 60
+        self.writes = 0
         self.syncs = 0
+        self.good_syncs = 0
+        """So many succeed before `sync_error` is raised."""
         self.sync_error: OSError | None = None
         self.truncate_error: OSError | None = None
 
@@ -166,12 +169,15 @@ class BadDisk(Disk):
         if not data:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.room_bytes -= len(data)
+        self.writes += 1
         return os.write(fd, data)
 
     def sync(self, fd: int) -> None:
         self.syncs += 1
         if self.sync_error is not None:
-            raise self.sync_error
+            if not self.good_syncs:
+                raise self.sync_error
+            self.good_syncs -= 1
         super().sync(fd)
 
     def truncate(self, fd: int, size_bytes: int) -> None:
@@ -321,7 +327,11 @@ def test_always_never_syncs_the_same_bytes_twice(folder: Path, opened: Callable[
         assert not log.flush()
         assert log.size_bytes == size_bytes == (folder / "appendonly.aof.1.incr.aof").stat().st_size
         assert contents_of_copy(folder) == [(0, [b"SET", b"k", b"1"])]
+        if number == 2:
+            writes = disk.writes
+        assert disk.writes == writes, "written where a crash would leave it, and no sync succeeds"
     disk.truncate_error = OSError(errno.EIO, "nor that")
+    disk.good_syncs = 1
     assert not log.flush()
     disk.sync_error, syncs = None, disk.syncs
     assert not log.flush()
