@@ -123,7 +123,9 @@ class Holding:
         self.stage = Stage.ASKING
         # Its place in the order is that of the holds, and so is its id.
         self.record = Record(router.records, 0) if recorded and router.recording else None
-        self._unsynced = False
+        # The shards are asked with the hold: they sync while it is worked with.
+        resting = self.record is not None and router.config["appendfsync"] != "always"
+        self._sync = LogSync(router, keys, self._synced, urgent=True, patient=False, asked=True) if resting else None
         self._release_later: Callable[[], None] | None = None
         router.holdings.add(self)
         self.streams = {shard: router.links[shard].transport for shard in keys}
@@ -135,7 +137,7 @@ class Holding:
         for shard, held in keys.items():
             message = ["hold", self.id, held, dbs, gives.get(shard, NOTHING), writes, waiter]
             if self.record is not None:
-                message.append(self.record.id)
+                message += [self.record.id, self._sync.id if self._sync else 0]
             if batch.dispatched:
                 self._send(shard, message, self._heard)
             else:
@@ -156,14 +158,11 @@ class Holding:
                 self._give_up(self.router.links[held].down())
                 return
         self.stage = Stage.HELD
-        if self.record is not None and self.router.config["appendfsync"] != "always":
-            self._unsynced = True
-            LogSync(self.router, self.keys, self._synced, urgent=True, patient=False)
         self._granted(self._answers)
 
     def _synced(self) -> None:
         """All that its shards wrote before is on disk: the end need not wait any more (records.py, Rule 3)."""
-        self._unsynced = False
+        self._sync = None
         later, self._release_later = self._release_later, None
         if later is not None:
             self.stage = Stage.HELD
@@ -209,6 +208,8 @@ class Holding:
     def _over(self) -> None:
         if self.record is not None and not self.record.left:
             self.router.records.answered(self.record)  # There is nothing to record.
+        if self._sync is not None:
+            self._sync.end()
         self.stage = Stage.OVER
         self.router.holdings.discard(self)
 
@@ -232,7 +233,7 @@ class Holding:
         """
         assert self.stage is Stage.HELD
         taking = [shard for shard in self.keys if changes.get(shard) or parts.get(shard)]
-        if self._unsynced and len(taking) > 1:
+        if self._sync is not None and len(taking) > 1:
             self.stage = Stage.ENDING
             self._release_later = partial(self.release, changes, parts, then, ended)
             return

@@ -23,9 +23,10 @@ class LogSync:
         *,
         urgent: bool = False,
         patient: bool = True,
+        asked: bool = False,
     ) -> None:
         """`then` hears that all is synced. An `urgent` one has them sync now, whatever `appendfsync` is. Who is not
-        `patient` does not wait for a log that can't be written."""
+        `patient` does not wait for a log that can't be written. They may be `asked` with another message."""
         self.router = router
         self.then = then
         self.urgent = urgent
@@ -34,7 +35,7 @@ class LogSync:
         self.missing = set(shards)
         """The shards that have not said yet that all is synced."""
         router.log_syncs[self.id] = self
-        for shard in list(self.missing):
+        for shard in list(self.missing) if not asked else ():
             self.ask(router.links[shard])
 
     def ask(self, link: "Link") -> None:

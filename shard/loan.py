@@ -25,8 +25,9 @@ Under `hold` a router does one thing after the other, until `release` (see route
 - A call that finds nothing and would wait stays with its router, see router/blocking.py; here are its remote waiters.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from common.errors import Loading, RedisError
@@ -63,6 +64,7 @@ class Hold(Waiting):
         "withdrawn",
         "waits_on",
         "record_id",
+        "granting",
         "made",
     )
 
@@ -88,6 +90,8 @@ class Hold(Waiting):
         """Its waiter from now on, if that was in vain."""
         self.record_id = 0
         """That of the record of what is done under it; 0 for what is not recorded."""
+        self.granting: Callable[[], None] | None = None
+        """Called when it has its turn."""
         self.made: list[list[Any]] | None = None
         """What the one command that is done under it made of keys of other shards, once it was."""
 
@@ -99,6 +103,8 @@ class Hold(Waiting):
             return executor.refusal or Loading()
         assert self.name is not None
         self.withdrawn = room.waiters.withdraw((self.name[0], self.waiter))
+        if self.granting is not None:
+            self.granting()
         given = GIVEN[self.gives](executor.store, self.places)
         executor.take_expired()
         return given
@@ -138,13 +144,17 @@ def hold(
     writes: bool,
     waiter: int = 0,
     record_id: int = 0,
+    sync_id: int = 0,
 ) -> Hold:
     """Holds keys, in each of these dbs, as `id_` of this link; None for all that there are. Answered when it has its
     turn, with what it `gives`: "nothing", the "keys" that are there, [[db, key], ...], or with them their "values",
-    [[db, key, value, expiry], ...]. The remote `waiter` of that id is withdrawn then.
+    [[db, key, value, expiry], ...]. The remote `waiter` of that id is withdrawn then; and an event of `sync_id` says
+    when all is on disk that was done before.
     """
     ticket = Hold((shard.room.origin, id_), keys, dbs, gives, writes, waiter)
     ticket.record_id = record_id
+    if sync_id:
+        ticket.granting = partial(shard.sync_waits.tell_when_synced, shard.room.origin, sync_id)
     return ticket
 
 

@@ -59,6 +59,11 @@ class SyncWaits:
             self._urge()
         return False
 
+    def tell_when_synced(self, link: Any, id_: int) -> None:
+        """Has an event tell the router in any case, soon, and of a log that can't be written at once."""
+        if self.add(link, id_, urgent=True, patient=False):
+            link.send(event(id_))
+
     def _urge(self) -> None:
         if not self.urged:
             self.urged = True
@@ -82,7 +87,7 @@ class SyncWaits:
             if wait.aof is self.shard.aof and not self.synced(wait.position) and not wait.failing():
                 left.append(wait)
             else:
-                wait.link.send({"events": [["synced", wait.id]]})
+                wait.link.send(event(wait.id))
         self.waiting = left
         if any(wait.pressing() for wait in left):
             self._urge()
@@ -90,6 +95,11 @@ class SyncWaits:
     def forget(self, link: Any) -> None:
         """A router is gone."""
         self.waiting = [wait for wait in self.waiting if wait.link is not link]
+
+
+def event(id_: int) -> dict[str, Any]:
+    """The frame that says that what this id asked for is on disk."""
+    return {"events": [["synced", id_]]}
 
 
 @control

@@ -3,7 +3,7 @@
 from typing import Any
 
 import shard.loan  # noqa: F401  The messages there answer to their names.
-import shard.sync_waits  # noqa: F401  And those there.
+import shard.sync_waits  # And those there.
 from common.errors import RedisError
 from common.frame import CONTROL, VALUES
 from common.slot import Owners
@@ -25,6 +25,10 @@ class Enabled:
     def add(self, link: Any, id_: int, *, urgent: bool, patient: bool) -> bool:
         """Whether all is synced, as SyncWaits says it."""
         return True
+
+    def tell_when_synced(self, link: Any, id_: int) -> None:
+        """Says so, as SyncWaits does."""
+        link.send(shard.sync_waits.event(id_))
 
 
 class HeldShard:

@@ -134,3 +134,23 @@ def test_who_wants_it_now_need_not_wait_for_the_policy(tmp_path: Path) -> None:
             shard.aof.close()
 
     on_a_loop(scene)
+
+
+def test_who_asks_with_a_hold_is_told_in_any_case(tmp_path: Path) -> None:
+    """At once if there is nothing to wait for, or a log that can't be written."""
+
+    async def scene() -> None:
+        shard, link = shard_with(tmp_path, "no"), Link()
+        waits = SyncWaits(cast(Shard, shard))
+        waits.tell_when_synced(link, 1)
+        assert link.sent == [told(1)]
+        shard.aof.append(0, [b"SET", b"k", b"1"])
+        link.came.clear()
+        waits.tell_when_synced(link, 2)
+        assert link.sent == [told(1)]
+        assert shard.aof.flush()
+        await link.came.wait()
+        assert link.sent == [told(1), told(2)] and shard.aof.synced_bytes == shard.aof.written_bytes
+        shard.aof.close()
+
+    on_a_loop(scene)
