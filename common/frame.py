@@ -31,8 +31,8 @@ NO_TOUCH = 16
 AS_ONE = 32
 """The commands of the run are a transaction: nothing comes between them."""
 RECORDED = 64
-"""The run is a part of a write over several shards, whose record is its first item, see common/record.py; always
-AS_ONE."""
+"""The run is a part of a write over several shards: instead of its commands it has the record of the whole, which has
+them, see common/record.py; always AS_ONE."""
 DB_SHIFT = 8
 """The number of the db is the rest of the header."""
 
@@ -60,7 +60,7 @@ def packer() -> msgpack.Packer:
     return msgpack.Packer(default=_default, autoreset=True)
 
 
-def unpack(data: bytes) -> Any:
+def unpack(data: bytes | memoryview) -> Any:
     """The one value that was packed."""
     return msgpack.unpackb(data, strict_map_key=False, ext_hook=_ext_hook, use_list=True)
 

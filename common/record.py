@@ -3,7 +3,7 @@
 Each shard that takes part logs the whole write, so that any of them can tell another what it lacks after a crash. In
 the log a record is the argument of an ECHO: a real server that loads the log answers it to nobody. Three kinds:
 
-    whole      id, time, and the part of every shard: stands in one group with the effects of the shard's own part
+    whole      id, the shards, time, and the part of each: stands in one group with the effects of the shard's own part
     done       id only: the shard did its part, and nothing came of it
     settled    up to this id every write is on disk on all its shards: nobody will ask for it any more
 
@@ -27,16 +27,22 @@ ID_AT = len(MAGIC) + 1
 PARTS_AT = ID_AT + 8
 COUNT = Struct("<H")
 """How many shards took part; their numbers follow, each as wide."""
+TIME = Struct("<q")
+"""In ms; the sizes of the parts follow, each as wide, and then the parts."""
 
 Item = list[Any]
 Parts = dict[int, list[Item]]
 """By shard."""
 
+_pack = packer().pack
+
 
 def whole(id_: int, now_ms: int, parts: Parts) -> bytes:
     """The record of a write whose parts are these, done at that time."""
-    shards = array("H", parts)
-    return _head(WHOLE, id_) + COUNT.pack(len(shards)) + shards.tobytes() + packer().pack([now_ms, parts])
+    packed = [_pack(part) for part in parts.values()]
+    sizes = array("q", map(len, packed))
+    head = (_head(WHOLE, id_), COUNT.pack(len(parts)), array("H", parts), TIME.pack(now_ms), sizes)
+    return b"".join((*head, *packed))
 
 
 def done(id_: int) -> bytes:
@@ -83,11 +89,41 @@ def _end_of_shards(record: bytes) -> int:
 
 def parts_of(record: bytes) -> tuple[int, Parts]:
     """When it was done, in ms, and the parts by shard, of a whole one.  Raises ValueError for a damaged one."""
+    now_ms, packed = _packed(record)
+    return now_ms, {shard: _unpacked(part) for shard, part in packed.items()}
+
+
+def part_of(record: bytes, shard: int) -> tuple[int, list[Item]]:
+    """The same of one shard.  Raises ValueError for a damaged one."""
+    now_ms, packed = _packed(record)
+    if shard not in packed:
+        raise ValueError("no record")
+    return now_ms, _unpacked(packed[shard])
+
+
+def _packed(record: bytes) -> tuple[int, dict[int, memoryview]]:
+    shards = shards_of(record)
+    at = _end_of_shards(record) + TIME.size
+    end = at + TIME.size * len(shards)
+    if end > len(record):
+        raise ValueError("no record")
+    (now_ms,), sizes = TIME.unpack_from(record, at - TIME.size), array("q", record[at:end])
+    if end + sum(sizes) != len(record):
+        raise ValueError("no record")
+    data = memoryview(record)
+    packed = {}
+    for shard, size in zip(shards, sizes, strict=True):
+        packed[shard] = data[end : end + size]
+        end += size
+    return now_ms, packed
+
+
+def _unpacked(part: memoryview) -> list[Item]:
     try:
-        now_ms, parts = unpack(record[_end_of_shards(record) :])
+        items: list[Item] = unpack(part)
     except (msgpack.UnpackException, TypeError) as error:
         raise ValueError("no record") from error
-    return now_ms, parts
+    return items
 
 
 def lacking(reports: list[dict[str, Any]]) -> list[tuple[int, int, int]]:

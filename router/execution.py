@@ -112,9 +112,10 @@ class Share(Run):
         unit.waiting += 1
 
     def add(self, record: Record, data: bytes) -> None:
-        """Makes it a part of a write over several shards."""
+        """Makes it a part of a write over several shards, whose record says what the shard is to do."""
         self.record = record
-        self.requests = [[*self.requests[0], *[None] * (5 - len(self.requests[0])), data]]
+        name, hold, watch, _, *watched = self.requests[0]
+        self.requests = [[name, hold, watch, [], *(watched or [None]), data]]
 
     def request_of(self, place: int) -> list[Any]:
         return [request for run in self.runs for request in run.requests][place]

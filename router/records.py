@@ -70,22 +70,22 @@ class SplitRecord(Record):
 
     def seal(self) -> None:
         """Gives the runs, which are about to be sent, their record."""
-        parts: Parts = {shard: [["runs", [[run.header, run.requests[1:]]]]] for shard, run in self.runs.items()}
+        parts: Parts = {shard: [["runs", [[run.header, run.requests]]]] for shard, run in self.runs.items()}
         data: Any = self.records.made(self, parts)
         self.left = len(self.runs)
         for run in self.runs.values():
-            run.requests[0] = data
+            run.commands, run.requests = run.requests, [data]
 
 
 class RecordedRun(Run):
-    """A run that is a part of a write over several shards: the record, and the commands."""
+    """A run that is a part of a write over several shards. What is sent of it is the record, which has its commands."""
 
-    __slots__ = ("record",)
+    __slots__ = ("record", "commands")
 
     def __init__(self, batch: Batch, shard: int, header: int, record: SplitRecord) -> None:
         super().__init__(batch, shard, header)
         self.record = record
-        self.requests.append([])  # The record is put there when the batch is sent.
+        self.commands: list[list[Any]] = []
 
     def answer(self, replies: Any) -> None:
         self.record.answered()
@@ -96,10 +96,10 @@ class RecordedRun(Run):
         super().answer(self.failure(error))
 
     def failure(self, error: RedisError) -> Any:
-        return [error] * (len(self.requests) - 1)
+        return [error] * len(self.commands)
 
     def request_of(self, place: int) -> list[Any]:
-        request: list[Any] = self.requests[place + 1]
+        request: list[Any] = self.commands[place]
         return request
 
 

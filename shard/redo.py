@@ -118,12 +118,12 @@ def redo(shard: "Shard", record: bytes) -> None:
     book = shard.book
     if records_.id_of(record) in book.records:
         return
-    now_ms, parts = records_.parts_of(record)
+    now_ms, part = records_.part_of(record, shard.index)
     executor = shard.executor
     before_ms = shard.store.now_ms
     executor.turn(now_ms)
     with gathered(shard) as effects:
-        for kind, *words in parts[shard.index]:
+        for kind, *words in part:
             REDOERS[kind](shard, effects, *words)
     executor.turn(before_ms)
     executor.log_group(book.enter(record, effects))

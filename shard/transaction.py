@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.errors import RedisError
 from common.frame import CONTROL, RECORDED
+from common.record import part_of
 from shard.control import WHOLES, control
 from shard.late import Room, Waiting
 from shard.loan import under
@@ -52,13 +53,15 @@ def transact(
     record: bytes | None = None,
 ) -> Any:
     """Runs commands as one, under the hold of that name, which has all their keys, or in turn with others. `record` is
-    that of the whole, where other shards take part.
+    that of the whole, where other shards take part: then it says what the runs are.
 
     Answers what each run asked for, or None if a key of `watch`, which is over then, was changed. Those keys are
     `watched`, and waited for as well: what came before for them may change them, or be the very WATCH.
     """
     room = shard.room
     origin = room.origin
+    if record is not None:
+        runs = part_of(record, shard.index)[1][0][1]
     if hold is None and room.holds.line:
         keys = keys_of(room, runs)
         if keys is not None:
@@ -70,7 +73,10 @@ def transact(
 def run_as_one(shard: "Shard", header: int, requests: list[list[bytes]]) -> Any:
     """Runs the commands of a run as one, in turn with others: their replies as one, or None if it is answered late."""
     room = shard.room
-    record: Any = requests.pop(0) if header & RECORDED else None
+    record: Any = None
+    if header & RECORDED:
+        (record,) = requests
+        requests[:] = part_of(record, shard.index)[1][0][1][0][1]
     if not room.holds.line:
         return replies_to(shard, header, requests, record)
     keys = keys_of(room, [[header, requests]])

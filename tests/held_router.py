@@ -17,6 +17,7 @@ class HeldEnd(ShardEnd):
     def __init__(self, link: Any) -> None:
         super().__init__(link)
         self.held = HeldShard()
+        self.held.index = link.index
         self.executor = self.held.executor
         self.runs = 0
 

@@ -13,6 +13,9 @@ def test_what_is_put_in_comes_out() -> None:
     assert records.kind_of(whole) == WHOLE and records.id_of(whole) == 2**40
     assert records.shards_of(whole) == [3, 0]
     assert records.parts_of(whole) == (1_700_000_000_000, PARTS)
+    assert all(records.part_of(whole, shard) == (1_700_000_000_000, part) for shard, part in PARTS.items())
+    with pytest.raises(ValueError):
+        records.part_of(whole, 1)
     for made, kind in ((records.done(7), DONE), (records.settled(7), SETTLED)):
         assert (records.kind_of(made), records.id_of(made), records.shards_of(made)) == (kind, 7, [])
 

@@ -26,7 +26,8 @@ class Scene:
         for frame in self.bare.shards[shard].frames:
             for header, run in zip(frame[1::2], frame[2::2], strict=True):
                 if header & RECORDED:
-                    sent.append((records.id_of(run[0]), run[1:]))
+                    _, ((_, ((_, calls),)),) = records.part_of(run[0], shard)
+                    sent.append((records.id_of(run[0]), calls))
                 elif not header & CONTROL:
                     sent.append((0, run))
         return sent

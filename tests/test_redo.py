@@ -119,7 +119,9 @@ def test_a_run_that_is_a_part_is_logged_with_its_record(effects: bool) -> None:
     header = VALUES | AS_ONE | RECORDED
     shard.hold(1, [b"k"])
     logged = len(shard.bare.logged)
-    requests: list[Any] = [record_of(3), [b"DEL", b"k" if effects else b"missing"], [b"DEL", b"missing"]]
+    calls = [[b"DEL", b"k" if effects else b"missing"], [b"DEL", b"missing"]]
+    record = record_of(3, ["runs", [[header, calls]]])
+    requests: list[Any] = [record]
     shard.executor.number = shard.number
     answer: Any = run_as_one(shard, header, requests)  # type: ignore[arg-type]  # As far as it is one.
     if effects:
@@ -128,8 +130,8 @@ def test_a_run_that_is_a_part_is_logged_with_its_record(effects: bool) -> None:
         shard.message("release", 1, [])
         answer = shard.replies[shard.number - 2]
     assert answer == [int(effects), 0]
-    record = record_of(3) if effects else records.done(3)
-    done = [(0, [COMMAND, record]), *([(0, [b"DEL", b"k"])] if effects else [])]
+    assert requests == calls, "what is logged, refused or slow is one of them"
+    done = [(0, [COMMAND, record if effects else records.done(3)]), *([(0, [b"DEL", b"k"])] if effects else [])]
     assert shard.bare.logged[logged:] == done
 
 
