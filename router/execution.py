@@ -145,7 +145,7 @@ class Share(Run):
         for run in self.runs:
             run.take(run.failure(error))
         if self.record is not None:
-            self.record.answered(failed=True)
+            self.record.lost()
         self._done()
 
     def _done(self) -> None:

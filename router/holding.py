@@ -246,7 +246,7 @@ class Holding:
             waiting.discard(shard)
             faults.extend([self.router.links[shard].unknown()] if answer is None else map(done_in_part, answer))
             if record is not None and shard in text:
-                record.answered(failed=answer is None)
+                record.lost() if answer is None else record.answered()
             if not waiting:
                 then(faults[0] if faults else None)
 

@@ -46,12 +46,16 @@ class Record:
         self.left = shards
         self.failed = False
 
-    def answered(self, *, failed: bool = False) -> None:
-        """Hears that one of its shards has answered, or is gone."""
+    def answered(self) -> None:
+        """Hears that one of its shards has answered."""
         self.left -= 1
-        self.failed = self.failed or failed
         if not self.left:
             self.records.answered(self)
+
+    def lost(self) -> None:
+        """Hears that one of its shards will not answer."""
+        self.failed = True
+        self.answered()
 
 
 class SplitRecord(Record):
@@ -66,7 +70,13 @@ class SplitRecord(Record):
 
     def takes(self, header: int, shards: Sequence[int], open_: list[Run | None]) -> bool:
         """Whether a command for these shards can be added: nothing else has been sent to any of them since."""
-        return header == self.header and all(open_[shard] is self.runs.get(shard, open_[shard]) for shard in shards)
+        if header != self.header:
+            return False
+        for shard in shards:
+            run = self.runs.get(shard)
+            if run is not None and open_[shard] is not run:
+                return False
+        return True
 
     def seal(self) -> None:
         """Gives the runs, which are about to be sent, their record."""
@@ -75,6 +85,7 @@ class SplitRecord(Record):
         self.left = len(self.runs)
         for run in self.runs.values():
             run.commands, run.requests = run.requests, [data]
+        self.runs = {}  # Or each write would be a cycle for the collector.
 
 
 class RecordedRun(Run):
@@ -89,11 +100,11 @@ class RecordedRun(Run):
 
     def answer(self, replies: Any) -> None:
         self.record.answered()
-        super().answer(replies)
+        Run.answer(self, replies)
 
     def fail(self, error: RedisError) -> None:
-        self.record.answered(failed=True)
-        super().answer(self.failure(error))
+        self.record.lost()
+        Run.answer(self, self.failure(error))
 
     def failure(self, error: RedisError) -> Any:
         return [error] * len(self.commands)
