@@ -20,7 +20,7 @@ from transfer.rdb_source import RdbSource
 from transfer.saved_file import export_saved
 from transfer.server import Server, is_url
 from transfer.server_source import ServerSource
-from transfer.to_file import FileTarget, export
+from transfer.to_file import FileTarget, export, resume
 from transfer.to_server import Wishes, transfer
 
 STOPPED = 1
@@ -108,12 +108,13 @@ def export_(argv: Sequence[str]) -> int:
             keys = ServerSource(source, dbs, target.rdb_version)
             lines = transfer(keys, target, state, wishes, progress)
         else:
-            if said.resume:
-                raise Usage("--resume is for a server: a FILE is begun anew")
-            file = stack.enter_context(FileTarget(Path(said.target), replace=said.replace))
             progress = stack.enter_context(progress_on(sys.stderr))
-            saved = None if dbs or said.scan else export_saved(source, file, progress)
-            lines = saved or export(ServerSource(source, dbs), file, progress)
+            if said.resume:
+                lines = resume(ServerSource(source, dbs), Path(said.target), progress, replace=said.replace)
+            else:
+                file = stack.enter_context(FileTarget(Path(said.target), progress, replace=said.replace))
+                saved = None if dbs or said.scan else export_saved(source, file, progress)
+                lines = saved or export(ServerSource(source, dbs), file, progress)
     _show(lines)
     return 0
 

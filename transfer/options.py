@@ -57,11 +57,13 @@ A FILE of a Shardis on this machine holds the state of one moment: its BGSAVE is
 that the server keeps (dir, dbfilename), and that is copied. Otherwise, and with --db or --scan, the keys are read by
 SCAN, DUMP and PEXPIRETIME, so keys that others write meanwhile may be there as they were or as they are, or not at all.
 
-A FILE gets its name when it is whole and was read back; until then it is FILE.unfinished, and begun anew after an
-interruption. Refused, unless an option says otherwise: a FILE that exists, a server that has keys.
+A FILE gets its name when it is whole and was read back; until then it is FILE.unfinished. Refused, unless an option
+says otherwise: a FILE that exists, a server that has keys.
 
-For a server, how far it came is noted in shardis-export-*.state in the current folder, and --resume goes on there: see
-shardis import --help, also for passwords.
+How far it came is noted in FILE.export-state, or in shardis-export-*.state in the current folder for a server, and
+--resume goes on there: see shardis import --help, also for passwords. FILE.unfinished is read back first, and refused
+if it is not what was written; a key that is in it is not written again, changed or not. What a BGSAVE has saved is
+copied anew after an interruption.
 
 Not in it: functions, scripts, users, the configuration. A type that the target does not have (fields with times to live
 are Valkey 9's) is named and left out, and the exit status is 1.

@@ -41,7 +41,7 @@ def export_saved(server: Server, target: FileTarget, progress: Progress) -> list
         if _identity(path) == before:
             raise NotSaved(f"{path} is not what the server has saved, or not on this machine")
         with open(path, "rb") as file:
-            counts = target.copy(file, progress)
+            counts = target.copy(file)
     except NotSaved as why:
         progress.say(f"no state of one moment, the keys are read one by one: {why}")
         return None

@@ -6,7 +6,7 @@ states, or not. It is no image of one moment: for that, stop the writers, or tak
 
 Rule 1: value and time of a key are of one moment: those of a batch are read in one MULTI.
 Rule 2: a position is [db, cursor]: where the next SCAN begins. It is taken only when all that the last one named has
-        been handed out.
+        been handed out: a batch before that has the position of the one before it.
 """
 
 from collections.abc import Collection, Iterator
@@ -44,6 +44,8 @@ class ServerSource:
         self.identity: dict[str, Any] = {"server": server.name, "dbs": sorted(dbs)}
         if not server.is_shardis:
             self.identity["run_id"] = server.run_id
+        self.in_slot_order = server.is_shardis
+        """Whether SCAN is done with a slot before it names keys of the next one."""
         self._has_times = not isinstance(server.ask(b"PEXPIRETIME", b""), ResponseError)
         self._keys_per_read = KEYS_FIRST
         self._db = -1
@@ -56,27 +58,27 @@ class ServerSource:
         first, cursor = position or (-1, 0)
         for db in self._wanted:
             if db >= first:
-                yield from self._batches_of(db, cursor if db == first else 0)
+                yield from self._batches_of(db, cursor if db == first else 0, position)
+                position = [db + 1, 0]
 
-    def _batches_of(self, db: int, cursor: int) -> Iterator[Batch]:
+    def _batches_of(self, db: int, cursor: int, here: Position) -> Iterator[Batch]:
+        """What `cursor` and those behind it name; `here` is the position until something was handed out."""
         self._select(db)
         while True:
-            here = [db, cursor]
-            following, keys = self._scan(cursor)
+            cursor, keys = self._scan(cursor)
+            there = [db, cursor] if cursor else [db + 1, 0]
             at = 0
             while at < len(keys):
                 some = keys[at : at + self._keys_per_read]
                 at += len(some)
                 batch = self._read(db, some)
-                batch.position = here
-                if at == len(keys):
-                    batch.position = [db, following] if following else [db + 1, 0]
+                batch.position = there if at == len(keys) else here
                 yield batch
-            cursor = following
+            if not keys:
+                yield Batch(db=db, position=there)
             if not cursor:
                 return
-            if not keys:
-                yield Batch(db=db, position=[db, cursor])
+            here = there
 
     def _scan(self, cursor: int) -> tuple[int, list[bytes]]:
         found, keys = self.server.call(b"SCAN", b"%d" % cursor, b"COUNT", b"%d" % BATCH_KEYS)

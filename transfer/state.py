@@ -1,7 +1,8 @@
 """How far a transfer came, in a file: what `--resume` goes on from. It is there only while a transfer is unfinished.
 
 Rule 1: the file never says more than what the target has acknowledged. It may say less, by what came just
-        before a kill -9: that is sent once more, and must therefore not be harmed by coming twice.
+        before a kill -9: that is sent once more, and must therefore not be harmed by coming twice. (A file that is
+        written is cut off to what the state says of it.)
 Rule 2: it is replaced by renaming, so it is whole at every moment.
 """
 
@@ -9,6 +10,7 @@ import json
 import os
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,19 @@ class Tally:
             setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What counts of a file that is being written."""
+
+    size_bytes: int
+    checksum: int
+    """CRC-64 of these bytes."""
+    db: int
+    """That the last key is of; -1 if there is none."""
+    recent: int
+    """So many of the last keys the source may name once more."""
+
+
 @dataclass(slots=True)
 class State:
     """All that a later run has to know."""
@@ -53,6 +68,8 @@ class State:
     tallies: dict[int, Tally] = field(default_factory=dict)
     commands: int = 0
     """Of a log, how many were done."""
+    written: Written | None = None
+    """If the target is a file."""
     id: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def tally(self, db: int) -> Tally:
@@ -64,9 +81,26 @@ class StateFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._temporary = path.with_name(path.name + ".new")
         self.unwritable = ""
         """Why it can't be kept; the transfer goes on without."""
         self._saved_s = 0.0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the last save was long enough ago."""
+        return time.monotonic() - self._saved_s >= SAVED_EVERY_S
+
+    def load_of(self, name: str, identity: dict[str, Any]) -> State:
+        """The state of a transfer from that source.  Raises Stopped also if it is of another one."""
+        state = self.load()
+        if state.source == identity:
+            return state
+        if "run_id" in identity and state.source == identity | {"run_id": state.source.get("run_id")}:
+            raise Stopped(
+                f"{name} was started anew since, and where its SCAN had come to means nothing now: begin anew"
+            )
+        raise Stopped(f"{name} is another than it was, or other --db are asked for: begin anew")
 
     def load(self) -> State:
         """Raises Stopped if there is none, or none that can be read."""
@@ -75,9 +109,11 @@ class StateFile:
             if value.pop("version") != VERSION:
                 raise ValueError("it is of another version")
             names = {each.name for each in fields(State)}
-            if value.keys() != names:
+            if not value.keys() <= names:
                 raise ValueError("it is none of this command")
             value["tallies"] = {int(db): Tally(**tally) for db, tally in value["tallies"].items()}
+            if value.get("written") is not None:
+                value["written"] = Written(**value["written"])
             return State(**value)
         except FileNotFoundError:
             raise Stopped(f"there is nothing to resume: no file {self.path}") from None
@@ -85,20 +121,22 @@ class StateFile:
             raise Stopped(f"{self.path} can't be read: {error}") from None
 
     def save_now_and_then(self, state: State) -> None:
-        if time.monotonic() - self._saved_s >= SAVED_EVERY_S:
+        if self.is_due:
             self.save(state)
 
     def save(self, state: State) -> None:
-        temporary = self.path.with_name(self.path.name + ".new")
         try:
-            with open(temporary, "w", encoding="ascii") as file:
+            with open(self._temporary, "w", encoding="ascii") as file:
                 json.dump({"version": VERSION, **asdict(state)}, file)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, self.path)
+            os.replace(self._temporary, self.path)
         except OSError as error:
             self.unwritable = f"{self.path}: {error.strerror}"
+            with suppress(OSError):  # Of a disk that is full, something stays of it, too.
+                self._temporary.unlink(missing_ok=True)
         self._saved_s = time.monotonic()
 
     def remove(self) -> None:
+        self._temporary.unlink(missing_ok=True)  # Of a run that was killed while it saved.
         self.path.unlink(missing_ok=True)

@@ -58,16 +58,10 @@ def transfer(source: Source, target: Server, path: Path, wishes: Wishes, progres
 
 
 def _resumed(file: StateFile, source: Source, target: Server) -> State:
-    state = file.load()
+    state = file.load_of(source.name, source.identity)
     if state.target != target.name:
         raise Stopped(f"{file.path} is about a transfer to {state.target}, not to {target.name}")
-    if state.source == source.identity:
-        return state
-    if "run_id" in source.identity and state.source == source.identity | {"run_id": state.source.get("run_id")}:
-        raise Stopped(
-            f"{source.name} was started anew since, and where its SCAN had come to means nothing now: begin anew"
-        )
-    raise Stopped(f"{source.name} is another than it was, or other --db are asked for: begin anew")
+    return state
 
 
 def _refuse_keys(target: Server, wishes: Wishes, file: StateFile) -> None:
