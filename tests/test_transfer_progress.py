@@ -35,6 +35,9 @@ def test_lines_are_far_between() -> None:
     assert stream.getvalue() == ""
 
 
+END = "that is all"
+
+
 def test_bars_on_a_terminal() -> None:
     controlling, terminal = pty.openpty()
     with open(terminal, "w") as stream, open(controlling, "rb", buffering=0):
@@ -45,7 +48,11 @@ def test_bars_on_a_terminal() -> None:
             shown.begin("sending", 200, "bytes", done=100)
             shown.advance(100, 1234)
             shown.say("a line [that] stays")
-        text = os.read(controlling, 1 << 16).decode()
+        stream.write(END)
+        stream.flush()
+        text = ""
+        while not text.endswith(END):  # A terminal hands over what it has at that moment.
+            text += os.read(controlling, 1 << 16).decode()
     assert "sending" in text
     assert "100%" in text
     assert "1,234 keys" in text
