@@ -12,6 +12,7 @@ import pytest
 
 from common import record
 from deploy.__main__ import LOCK as LOCK_OF_THE_SERVER
+from shard.first_logs import MARK
 from tests.log_folder import contents, write_log
 from tests.reference import Reference
 from tests.resp_client import encode_command
@@ -192,6 +193,16 @@ def test_a_shard_that_has_not_written_yet(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "shard-1")
     done = run("check", tmp_path)
     assert (done.status, "no log: this shard has never written one" in done.out) == (0, True)
+
+
+def test_logs_that_do_not_count_yet(tmp_path: Path) -> None:
+    """They are being made of an RDB file."""
+    make_folder(tmp_path, [SET], [SET])
+    (tmp_path / MARK).touch()
+    done = run("check", tmp_path)
+    assert (done.status, done.err) == (0, "")
+    assert f"{tmp_path / MARK}: a start with an RDB file was stopped" in done.out
+    assert done.out.endswith("The logs are whole, and do not count.\n")
 
 
 def test_a_later_generation(tmp_path: Path) -> None:

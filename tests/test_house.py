@@ -32,6 +32,7 @@ READERS = {
     "shard.values.listpack": "what small values are in these bytes",
     "shard.log_reader": "commands out of a log",
     "shard.log_reading": "which files a log is",
+    "shard.first_logs": "whether the logs of a folder count",
     "shard.log_files": "which folder the logs are in, and how a file is cut for good",
     "shard.manifest": "what a file of a log is for",
     "shard.layout": "how many shards there are",

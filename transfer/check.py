@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from shard.first_logs import MARK
 from transfer.faults import Stopped
 from transfer.inspection import LOCK, FileReport, FolderReport, ShardReport, State, inspect, locked, trim
 from transfer.progress import Progress
@@ -83,6 +84,11 @@ def _show_table(title: str, rows: list[Row]) -> None:
 
 
 def _remarks(report: FolderReport) -> Iterator[str]:
+    if not report.counts:
+        yield (
+            f"{report.folder / MARK}: a start with an RDB file was stopped before all shards had their logs. The next"
+            " one begins them anew with that file, and these do not count."
+        )
     for shard in report.shards:
         for file in shard.files:
             if file.state is not State.WHOLE:
@@ -103,7 +109,7 @@ def _remark(file: FileReport) -> str:
 
 def _verdict(report: FolderReport) -> str:
     if report.state is State.WHOLE:
-        return "The data are whole."
+        return "The data are whole." if report.counts else "The logs are whole, and do not count."
     bad = [str(shard.index) for shard in report.shards if shard.state is report.state]
     of = f"shard {bad[0]}" if len(bad) == 1 else f"shards {', '.join(bad)}"
     if report.state is State.TORN:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from common import record
 from common.config import Config
+from shard.first_logs import are_unfinished
 from shard.layout import Layout
 from shard.log_files import cut, read_layout, sync_folder
 from shard.log_reader import LogDamaged, read_slices
@@ -83,6 +84,8 @@ class FolderReport:
 
     folder: Path
     layout: Layout
+    counts: bool = True
+    """Whether the next start takes the data from these logs. If not, they are just being made of an RDB file."""
     shards: list[ShardReport] = field(default_factory=list)
 
     @property
@@ -113,7 +116,7 @@ def inspect(folder: Path, progress: Progress) -> FolderReport:
         raise Stopped(f"{folder}: {error.strerror}") from None
     if layout is None:
         raise Stopped(f"{folder} has no layout.json: it is no data folder of a shardis, or nothing was written there")
-    report = FolderReport(folder, layout)
+    report = FolderReport(folder, layout, counts=not are_unfinished(folder))
     folders = [folder / layout.folder_of(index) for index in range(layout.shards)]
     progress.begin("reading the logs", sum(map(_size, folders)), "bytes")
     with ExitStack() as stack:
