@@ -10,12 +10,12 @@ Rule 1: all holds of a call are put on their links in one turn (DESIGN 2). So ev
         one order, none waits for another in a circle, and the call has its place in the one order: what was sent before
         it comes before it, on every shard, and what was sent after it comes after.
 Rule 2: every hold is released, whatever happens: the client may be gone, and a shard may die at any step. Whoever has
-        a holding that was granted ends it by `release` or `drop`. A shard that loses its router releases the holds
-        itself.
+        a holding that was granted ends it by `release`, `drop` or `abandon`. A shard that loses its router releases the
+        holds itself.
 Rule 3: a shard that died, and is back with another connection, knows nothing of a hold: it is asked nothing under it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -204,6 +204,13 @@ class Holding:
         if self.stage in (Stage.ASKING, Stage.HELD):
             self._over()
             self._let_go()
+
+    def abandon(self, done: Collection[int]) -> None:
+        """Ends it in the middle, since a shard died: what these have done is not to last. None of it is in a log, so
+        they begin anew from theirs."""
+        self._over()
+        for shard in self.keys:
+            self.tell(shard, ["abandon", self.id] if shard in done else ["release", self.id, []])
 
     def _over(self) -> None:
         if self.record is not None and not self.record.left:

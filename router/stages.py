@@ -10,7 +10,9 @@ depends on watched keys of other shards than do all the work.
 
 Rule 1: all keys of all its commands are held from the first turn on, and nothing is done before the watched ones are
         known to be as they were: so it is as if all had happened at once.
-Rule 2: the client begins nothing else meanwhile: what comes behind EXEC may depend on it (SELECT).
+Rule 2: if a shard dies in the middle nothing is done: what the others did under the holds is abandoned. (Without a log
+        it stays, for they would lose all.)
+Rule 3: the client begins nothing else meanwhile: what comes behind EXEC may depend on it (SELECT).
 """
 
 from typing import TYPE_CHECKING, Any
@@ -94,7 +96,11 @@ class Stages:
     def _next(self) -> None:
         """Runs what comes next, or ends it all."""
         count = len(self.queued)
-        if self.place == count:
+        dead = next((shard for shard in self.holding.keys if not self.holding.alive(shard)), None)
+        if dead is not None and self.holding.record is not None:
+            self.holding.abandon(self.parts)
+            self._refused(self.router.links[dead].down())
+        elif self.place == count:
             self._over()
             self.holding.release({}, dict.fromkeys(self.holding.keys, []) | self.parts, self._released)
         elif self.place in self.lone:

@@ -8,6 +8,7 @@ Under `hold` a router does one thing after the other, until `release` (see route
     give_back  what a command on another shard made of keys that were lent
     transact   runs commands whose keys are all of this shard, see transaction.py
     release    the end: the log gets all that was done, in one group, and who waits is woken
+    abandon    the end of what a shard that died has left half done: it is as if nothing had been done
 
 - A held key is touched by nobody else: no command, no expiry, no eviction. Others see it as before the hold or after.
 - All is done at the time of the hold; what waited for it is done afterwards, each at its own.
@@ -270,6 +271,18 @@ def release(shard: "Shard", id_: int, changes: list[list[Any]], record: bytes | 
     elif ticket is not None:
         room.leave(ticket)
     return faults
+
+
+@control
+def abandon(shard: "Shard", id_: int) -> None:
+    """Ends the hold `id_` of this link, and nothing of what was done under it is to last: it is not logged, and the
+    shard begins anew. Until then nobody sees it."""
+    ticket = shard.room.named.get((shard.room.origin, id_))
+    if isinstance(ticket, Hold) and ticket.effects:
+        ticket.effects = []
+        shard.stop(failed=True)
+    elif ticket is not None:
+        release(shard, id_, [])
 
 
 def orphaned(shard: "Shard", tickets: list[Hold]) -> None:

@@ -45,7 +45,10 @@ class Shard(HeldEnd):
             super().send(frame)
 
     def answer(self, frames: int | None = None) -> None:
-        super().answer(frames)
+        for _ in range(len(self.frames) if frames is None else frames):
+            if self.held.failed:  # It ended with the turn.
+                self.frames.clear()
+            super().answer(1)
         if not self.executor.loading and self.link.state.value == "loaded":
             self.send({"state": "ready"})
 
@@ -53,8 +56,8 @@ class Shard(HeldEnd):
 class Server(BareRouter):
     """A router over such shards."""
 
-    def __init__(self, logs: list[Groups]) -> None:
-        super().__init__(SHARDS, "--appendonly", "yes", greet=False)
+    def __init__(self, logs: list[Groups], *options: str) -> None:
+        super().__init__(SHARDS, "--appendonly", "yes", *options, greet=False)
         self.logs = logs
         self.router.records._timed = True  # What is settled, and when, the test says.
         self.shards: list[ShardEnd] = [Shard(link, log) for link, log in zip(self.router.links, logs, strict=True)]
@@ -72,6 +75,9 @@ class Server(BareRouter):
 
     async def until_ready(self) -> None:
         for _ in range(1000):
+            for index, shard in enumerate(self.shards):
+                if isinstance(shard, Shard) and shard.held.failed:
+                    self.restart(index, len(self.logs[index]))
             await self.settle()
             if all(link.state.value == "ready" for link in self.router.links):
                 return
@@ -92,7 +98,7 @@ def keys(server: Server, number: int) -> list[bytes]:
 def write(server: Server, client: Any, random: Random, number: int) -> None:
     """A write over shards of one of several kinds, or one that is none."""
     same, moved, counted, flushed = (keys(server, place) for place in range(4))
-    kind = random.randrange(8)
+    kind = random.randrange(9)
     if kind == 0:
         client.send([b"MSET", *(word for key in same for word in (key, b"%d" % number))])
     elif kind == 1:
@@ -105,6 +111,12 @@ def write(server: Server, client: Any, random: Random, number: int) -> None:
         client.send([b"MULTI"], *([b"INCR", key] for key in counted), [b"RENAME", one, other], [b"EXEC"])
     elif kind == 4:
         client.send([b"DEL", *same])
+    elif kind == 8:
+        # In many turns.
+        calls = [[b"INCR", counted[0]]]
+        for key, other in ((counted[1], counted[0]), (counted[2], counted[1])):
+            calls += [[b"COPY", other, key + b" copy", b"REPLACE"], [b"INCR", key]]
+        client.send([b"MULTI"], *calls, [b"EXEC"])
     elif kind == 5:
         client.send([b"MSET", *(word for key in same for word in (key, b"a"))], [b"SET", random.choice(flushed), b"x"])
         client.send([b"MSET", *(word for key in same for word in (key, b"b"))], [b"DEL", *flushed])
@@ -141,6 +153,9 @@ def test_a_crash_at_any_moment(seed: int) -> None:
                 for _ in range(random.randrange(3)):
                     await server.sent()
                     random.choice(server.shards).answer(random.randrange(3))
+            for _ in range(random.randrange(60)):
+                await server.sent()
+                random.choice(server.shards).answer(1)
             await server.sent()
             server = await crashed(server, random, durable)
             check(server)
@@ -206,6 +221,35 @@ def orphan(shard: Shard) -> None:
     held.room.forget(shard)
     held.store.watches.forget(shard)
     held.room.take(None)  # Its answers find nobody.
+
+
+@pytest.mark.parametrize("logged", [True, False])
+def test_a_shard_dies_in_the_middle_of_an_exec_in_many_turns(logged: bool) -> None:
+    """Nothing of it is done, and the client hears so. Without a log what the others did stays: they would lose all."""
+
+    async def scene() -> None:
+        server = Server([[] for _ in range(SHARDS)], "--appendonly", "yes" if logged else "no")
+        await server.until_ready()
+        client, (a, b, c) = server.connect(), keys(server, 0)
+        client.send([b"MSET", a, b"1", b, b"1", c, b"1"])
+        await server.settle()
+        assert client.take() == b"+OK\r\n"
+        client.send([b"MULTI"], [b"INCR", a], [b"COPY", a, b, b"REPLACE"], [b"INCR", c], [b"EXEC"])
+        while server.value(a) == b"1":
+            await server.sent()
+            for shard in server.shards:
+                shard.answer(1)
+        server.restart(2, len(server.logs[2]))
+        await server.until_ready()
+        told = client.take()
+        assert told.startswith(b"+OK\r\n" + b"+QUEUED\r\n" * 3)
+        assert (b"EXECABORT" in told) is logged
+        if logged:
+            assert [server.value(key) for key in (a, b, c)] == [b"1"] * 3
+        else:
+            assert (server.value(a), server.value(b)) == (b"2", b"2")
+
+    on_a_loop(scene)
 
 
 def test_what_is_lacking() -> None:
