@@ -54,7 +54,9 @@ class Record:
 
     def lost(self) -> None:
         """Hears that one of its shards will not answer."""
-        self.failed = True
+        if not self.failed:
+            self.failed = True
+            self.records.unheard += 1
         self.answered()
 
 
@@ -126,6 +128,8 @@ class Records:
         self.open: dict[int, None] = {}
         """Those that are not answered, in order; and those in doubt, until a recovery."""
         self.doubtful: set[int] = set()
+        self.unheard = 0
+        """How many there are that one shard has not done, or nobody knows, and another is still to answer."""
         self._bytes = 0
         self._settling: LogSync | None = None
         self._timed = False
@@ -168,6 +172,7 @@ class Records:
     def answered(self, record: Record) -> None:
         """Hears that no answer is missing any more."""
         if record.failed:
+            self.unheard -= 1
             self.doubtful.add(record.id)
         else:
             self.open.pop(record.id, None)

@@ -4,8 +4,9 @@ A round begins when every shard has loaded its log and some are not admitted: at
 of a router. Each shard reports the records it has (shard/redo.py). Who took part in a write that it does not have gets
 the record from one that has it, and does its part. Then all are admitted.
 
-Rule 1: what was sent before a shard died comes before its round: to the others by the order of their streams, and what
-        is still to come of calls under way, which held keys of the dead one, is waited for (`_quiet`).
+Rule 1: what was sent before a shard died comes before its round. What the others are still to do of it is waited for
+        (`_quiet`): of calls under way, which held keys of the dead one, and of writes with a part on it that wait for
+        keys which somebody else holds.
 Rule 2: while a shard is not admitted it serves nobody, so nobody sees the half of anything.
 Rule 3: a round is begun anew from the start if a link is lost in the middle. Whatever was done of it stays right.
 """
@@ -57,7 +58,9 @@ class Recovery:
                 self._wait()
 
     def _quiet(self) -> bool:
-        """Whether no call has holds on a shard that died since: what it does to the others is done."""
+        """Whether all is done that has a part on a shard which died since."""
+        if self.router.records.unheard:
+            return False
         return all(holding.alive(shard) for holding in self.router.holdings for shard in holding.streams)
 
     def _wait(self) -> None:

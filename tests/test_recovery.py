@@ -13,6 +13,7 @@ from common.frame import unpacker
 from common.record import COMMAND
 from router.recovery import lacking
 from shard.loan import orphaned
+from shard.sync_waits import event
 from tests.bare_router import BareRouter, ShardEnd, on_a_loop
 from tests.held_router import HeldEnd
 
@@ -248,6 +249,37 @@ def test_a_shard_dies_in_the_middle_of_an_exec_in_many_turns(logged: bool) -> No
             assert [server.value(key) for key in (a, b, c)] == [b"1"] * 3
         else:
             assert (server.value(a), server.value(b)) == (b"2", b"2")
+
+    on_a_loop(scene)
+
+
+def test_a_part_that_waits_for_a_held_key_is_waited_for() -> None:
+    """It is not in the log yet when a shard that has another part of the same write is back without it."""
+
+    async def scene() -> None:
+        server = Server([[] for _ in range(SHARDS)])
+        await server.until_ready()
+        mover, writer, (a, b, c) = server.connect(), server.connect(), keys(server, 0)
+        mover.send([b"SET", a, b"1"])
+        await server.settle()
+        asked: list[tuple[Any, int]] = []
+        for shard in server.shards[:2]:
+            waits: Any = shard.held.sync_waits  # type: ignore[attr-defined]
+            waits.tell_when_synced = lambda link, id_: asked.append((link, id_))
+        mover.send([b"RENAME", a, b])
+        await server.settle()
+        assert len(asked) == 2, "the keys are held until the logs are synced"
+        writer.send([b"MSET", a, b"2", c, b"2"])
+        await server.sent()
+        server.restart(2, len(server.logs[2]))
+        for _ in range(5):
+            await server.settle()
+            server.router.recovery._again()
+        assert server.router.links[2].state.value == "loaded"
+        for link, id_ in asked:
+            link.send(event(id_))
+        await server.until_ready()
+        assert [server.value(key) for key in (a, b, c)] == [b"2", b"1", b"2"]
 
     on_a_loop(scene)
 
