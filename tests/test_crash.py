@@ -15,6 +15,7 @@ import pytest
 
 from common.slot import shard_of_slot, slot_of
 from tests.bench.processes import roles
+from tests.process_ends import wait_ended
 from tests.resp_client import Client, Error, Status
 from tests.servers import Shardis
 from tests.writers import NOT_DONE, UNKNOWN, faults, wait_for_progress, writing
@@ -38,7 +39,7 @@ def restart(server: Shardis) -> None:
     for process in processes:
         process.kill()
     server.stop()
-    assert not psutil.wait_procs(processes, timeout=END_TIMEOUT_S)[1]
+    wait_ended(processes, END_TIMEOUT_S)
     server.launch()
     server.wait_ready()
 
@@ -81,7 +82,7 @@ def test_all_of_it(start: Start, everything: bool, appendfsync: str) -> None:
                 for process in random.sample(processes, len(processes)):
                     process.kill()
             server.stop(signal.SIGKILL)
-            assert not psutil.wait_procs(processes, timeout=END_TIMEOUT_S)[1], "orphans"
+            wait_ended(processes, END_TIMEOUT_S)
             server.launch()
             server.wait_ready()
             wait_for_progress(writers, 1)

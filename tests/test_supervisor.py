@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 from deploy.supervisor import BACKOFF_FIRST_S, BACKOFF_MAX_S, ECHO_S, HURRY_S, RAN_WELL_S, Child, Command, how_ended
+from tests.process_ends import wait_ended
 from tests.resp_client import Client, Status
 from tests.servers import ROOT, Shardis, free_port
 
@@ -403,7 +404,7 @@ class TestServer:
         children = [psutil.Process(pid) for pid in children_of(server.pid).values()]
         server.stop(signal.SIGKILL)
         server.launch()  # At once: it waits until the children of the one before are gone.
-        assert not psutil.wait_procs(children, timeout=LINE_TIMEOUT_S)[1]
+        wait_ended(children, LINE_TIMEOUT_S)
         server.wait_ready()
         with server.connect() as client:
             assert client.call("GET", "key") == b"value"

@@ -11,6 +11,7 @@ from random import Random
 import psutil  # type: ignore[import-untyped]
 
 from tests.bench.processes import roles
+from tests.process_ends import wait_ended
 from tests.servers import Shardis
 
 END_TIMEOUT_S = 30.0
@@ -44,7 +45,7 @@ def kill_some(server: Shardis, chosen: Callable[[list[str]], list[str]]) -> None
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    _wait(processes)
+    wait_ended(processes, END_TIMEOUT_S)
 
 
 def kill_all(server: Shardis, random: Random | None = None) -> None:
@@ -63,14 +64,14 @@ def kill_all(server: Shardis, random: Random | None = None) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
     server.stop(signal.SIGKILL)
-    _wait(processes)
+    wait_ended(processes, END_TIMEOUT_S)
 
 
 def kill_supervisor(server: Shardis) -> None:
     """Returns when its children, whom nobody told, have ended as well."""
     processes = _processes(list(roles(server).values()))
     server.stop(signal.SIGKILL)
-    _wait(processes)
+    wait_ended(processes, END_TIMEOUT_S)
 
 
 def _processes(pids: list[int]) -> list[psutil.Process]:
@@ -79,10 +80,6 @@ def _processes(pids: list[int]) -> list[psutil.Process]:
         with contextlib.suppress(psutil.NoSuchProcess):
             found.append(psutil.Process(pid))
     return found
-
-
-def _wait(processes: list[psutil.Process]) -> None:
-    assert not psutil.wait_procs(processes, timeout=END_TIMEOUT_S)[1], "they do not end"
 
 
 def _send(pid: int, number: int) -> None:
