@@ -50,9 +50,7 @@ first = not os.path.exists(f"{folder}/{name}")
 open(f"{folder}/{name}", "w").close()
 say(f"runs as {os.getpid()}")
 kind, _, status = act.partition(":")
-if kind == "exit" or kind == "first" and first:
-    os._exit(int(status))
-if kind == "second" and not first:
+if kind == "exit" or kind == ("first" if first else "second"):
     os._exit(int(status))
 while fd not in select.select([fd, wake], [], [])[0]:
     os.read(wake, 1)
