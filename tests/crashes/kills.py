@@ -71,6 +71,8 @@ def kill_supervisor(server: Shardis) -> None:
     """Returns when its children, whom nobody told, have ended as well."""
     processes = _processes(list(roles(server).values()))
     server.stop(signal.SIGKILL)
+    for process in processes:  # Those that are frozen can't see it before.
+        _send(process.pid, signal.SIGCONT)
     wait_ended(processes, END_TIMEOUT_S)
 
 
