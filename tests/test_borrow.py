@@ -22,11 +22,13 @@ from tests.bare_shard import commands
 from tests.bench.processes import roles
 from tests.reference import Reference
 from tests.resp_client import Client, Error, Status, encode_command
-from tests.servers import Server, Shardis
+from tests.servers import POLL_S, Server, Shardis
 
 ROUNDS = int(os.environ.get("BORROW_ROUNDS", "3"))
 SHARDS = 3
 STORM_S = 1.5
+ENOUGH = 50
+"""Of each kind of act: a busy machine takes longer for them."""
 TIMEOUT_S = 30.0
 STALLED_S = 10.0
 
@@ -208,9 +210,12 @@ def test_nobody_sees_half(start: Start) -> None:
     with server.connect() as client:
         client.call("SET", ring[0], "token")
         client.call("MSET", *[word for key in copies for word in (key, 0)])
-    with threads(rename(1), rename(2), rename(3), make(1), make(2), copy, read, read):
+    with threads(rename(1), rename(2), rename(3), make(1), make(2), copy, read, read) as stopping:
         time.sleep(2 * STORM_S)
-    assert all(count > 50 for count in done.values()), done
+        deadline_s = time.monotonic() + TIMEOUT_S
+        while not stopping.is_set() and min(done.values()) <= ENOUGH:
+            assert time.monotonic() < deadline_s, done
+            time.sleep(POLL_S)
     with server.connect() as client:
         client.call("DEL", *group)
         assert client.call("DBSIZE") == 1 + len(copies)
