@@ -88,7 +88,7 @@ class Octal(Kind):
 
     def parse(self, text: str) -> int:
         if not text or text.strip("01234567"):
-            raise BadValue("argument couldn't be parsed into an octal number")
+            raise BadValue("argument couldn't be parsed as an octal number")
         return within(int(text, 8), 0, 0o777)
 
     def show(self, value: int) -> str:

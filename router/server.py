@@ -5,7 +5,6 @@ clients, the configuration, the pause, and the counters of INFO.
 """
 
 import asyncio
-import errno
 import logging
 import os
 import resource
@@ -13,7 +12,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from itertools import count
 from typing import Any, cast
 
@@ -31,6 +30,7 @@ from router.holding import Holding
 from router.keyspace_events import notify
 from router.latency import LatencyMonitor
 from router.link import Link, LinkState
+from router.listening import Doors, keep_alive
 from router.log_sync import LogSync, synced
 from router.output import Output
 from router.pause import Pause
@@ -293,6 +293,7 @@ class Router:
             session.end()
             session.close()
             return
+        keep_alive(session.transport, self.config["tcp-keepalive"])
         self.stats.total_connections_received += 1
         self.sessions[session.id] = session
         session.changed()  # A pause may have begun since its connection was accepted.
@@ -398,36 +399,27 @@ class Router:
     # Start and stop
 
     async def serve(self) -> None:
-        """Listens, connects to the shards, and runs until told to stop.  Raises OSError if the port is taken."""
-        servers = [await self.loop.create_server(self._session, sock=sock) for sock in self._sockets()]
+        """Listens, connects to the shards, and runs until told to stop.  Raises CannotListen."""
+        doors = Doors(self.config)
+        servers = [await self._serve_at(sock) for sock in doors.open()]
         for link in self.links:
             self.loop.create_task(link.connect())
         self.loop.call_later(FIRST_HELLO_S, self.open)
-        logger.info("ready to accept connections on port %d", self.config["port"])
+        logger.info("ready to accept connections on %s", doors.where())
         await self.stopped.wait()
         for server in servers:
             server.close()
+        doors.close()
         await self._drain()
         for link in self.links:
             link.close()
         for session in list(self.sessions.values()):
             session.close()
 
-    def _sockets(self) -> list[socket.socket]:
-        """Listening sockets for all addresses of `bind`. A leading "-" forgives an address that is not there."""
-        port = self.config["port"]
-        made = []
-        for address in self.config["bind"].split():
-            optional = address.startswith("-")
-            host = address.removeprefix("-")
-            host = {"*": "0.0.0.0", "::*": "::"}.get(host, host)
-            try:
-                made.append(listening(host, port, self.config["tcp-backlog"]))
-            except OSError as error:
-                if not optional:
-                    advice = "; choose another one with --port" if error.errno == errno.EADDRINUSE else ""
-                    raise OSError(f"cannot listen on {host}:{port}: {error.strerror}{advice}") from error
-        return made
+    def _serve_at(self, sock: socket.socket) -> Coroutine[Any, Any, asyncio.Server]:
+        if sock.family is socket.AF_UNIX:
+            return self.loop.create_unix_server(self._session, sock=sock)
+        return self.loop.create_server(self._session, sock=sock)
 
     async def _drain(self) -> None:
         """Waits for the answers of what is under way, and for the clients to get them."""
@@ -470,20 +462,3 @@ def machine() -> dict[str, Any]:
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "executable": sys.executable,
     }
-
-
-def listening(host: str, port: int, backlog: int) -> socket.socket:
-    """A listening TCP socket, IPv6 if the address is."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if family == socket.AF_INET6:
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    try:
-        sock.bind((host, port))
-        sock.listen(backlog)
-    except OSError:
-        sock.close()
-        raise
-    sock.setblocking(False)
-    return sock

@@ -93,6 +93,8 @@ class TestAgainstTheReference:
             "client-output-buffer-limit x 1 2 3",
             "port 70000",
             "hz 5 6",
+            "unixsocketperm 9",
+            "unixsocketperm 7777",
         ],
     )
     def test_file(self, tmp_path: Path, line: str) -> None:
@@ -174,8 +176,8 @@ class TestArguments:
         assert Config().path("logfile") == ""
 
     def test_without_effect(self) -> None:
-        config = config_of("activedefrag yes\nport 5\nrdbcompression yes\nmaxmemory 1gb\nunixsocket /s\n")
-        assert config.without_effect() == ["activedefrag", "maxmemory", "unixsocket"]
+        config = config_of("activedefrag yes\nport 5\nrdbcompression yes\nmaxmemory 1gb\nmptcp yes\n")
+        assert config.without_effect() == ["activedefrag", "maxmemory", "mptcp"]
 
 
 class TestSet:

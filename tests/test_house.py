@@ -78,6 +78,7 @@ AT_THE_RIM = {
     "router/__main__.py": "the design's",
     "router/server.py": "the design's",
     "router/config_rewrite.py": "a part of server.py: the one file that a router writes",
+    "router/listening.py": "a part of server.py: the sockets that clients come in by",
     "router/session.py": "the design's",
     "router/link.py": "the design's",
     "shard/__main__.py": "the design's",

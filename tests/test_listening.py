@@ -1,0 +1,185 @@
+"""The sockets that clients come in by, and what a server says that cannot have them."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from common.config import Config
+from router.listening import CannotListen, Doors, keep_alive, tcp_sockets, unix_socket
+from tests.reference import Reference, reference_binary
+from tests.resp_client import Client, Status
+from tests.servers import ROOT, Server, Shardis, free_port
+
+PONG = Status(b"PONG")
+NOWHERE = "192.0.2.1"
+"""An address that no machine has (RFC 5737)."""
+
+
+def hosts(bind: str) -> list[str]:
+    """The addresses that are listened on."""
+    sockets = tcp_sockets(bind, free_port(), 5)
+    found = [sock.getsockname()[0] for sock in sockets]
+    for sock in sockets:
+        sock.close()
+    return found
+
+
+class TestBind:
+    @pytest.mark.parametrize(
+        ("bind", "found"),
+        [
+            ("127.0.0.1", ["127.0.0.1"]),
+            ("127.0.0.1 127.0.0.2", ["127.0.0.1", "127.0.0.2"]),
+            ("*", ["0.0.0.0"]),
+            ("-127.0.0.1", ["127.0.0.1"]),
+            (f"127.0.0.1 -{NOWHERE}", ["127.0.0.1"]),
+            ("", []),
+        ],
+    )
+    def test_addresses(self, bind: str, found: list[str]) -> None:
+        assert hosts(bind) == found
+
+    @pytest.mark.skipif(not socket.has_ipv6 or not Path("/proc/net/if_inet6").exists(), reason="no IPv6 here")
+    def test_ipv6(self) -> None:
+        assert hosts("* -::*") == ["0.0.0.0", "::"]
+        assert hosts("::1 127.0.0.1") == ["::1", "127.0.0.1"]
+
+    def test_a_name(self) -> None:
+        assert hosts("localhost") in (["127.0.0.1"], ["::1"])
+
+    @pytest.mark.parametrize("bind", [NOWHERE, f"127.0.0.1 {NOWHERE}", f"-{NOWHERE}", "nosuch.invalid"])
+    def test_what_is_not_there(self, bind: str) -> None:
+        with pytest.raises(CannotListen):
+            tcp_sockets(bind, free_port(), 5)
+
+    @pytest.mark.parametrize("bind", ["127.0.0.1", "-127.0.0.1"])
+    def test_a_port_that_is_taken_is_never_forgiven(self, bind: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+            with pytest.raises(CannotListen, match=f"cannot listen on 127.0.0.1:{port}: .* choose another"):
+                tcp_sockets(bind, port, 5)
+
+    def test_nowhere_to_listen(self, tmp_path: Path) -> None:
+        for argv in (["--port", "0"], ["--bind", ""]):
+            with pytest.raises(CannotListen, match="neither port nor unixsocket"):
+                Doors(Config.from_arguments([*argv, "--dir", str(tmp_path)])).open()
+
+
+class TestUnixSocket:
+    @pytest.mark.parametrize("mode", [0o770, 0o700, 0o666])
+    def test_mode(self, tmp_path: Path, mode: int) -> None:
+        path = tmp_path / "s"
+        unix_socket(str(path), mode, "", 5).close()
+        assert path.stat().st_mode & 0o777 == mode
+
+    def test_without_a_mode_the_umask_decides(self, tmp_path: Path) -> None:
+        before = os.umask(0o027)
+        try:
+            unix_socket(str(tmp_path / "s"), 0, "", 5).close()
+            assert os.umask(0o027) == 0o027
+        finally:
+            os.umask(before)
+        assert (tmp_path / "s").stat().st_mode & 0o777 == 0o750
+
+    def test_takes_the_place_of_what_was_left(self, tmp_path: Path) -> None:
+        path = str(tmp_path / "s")
+        unix_socket(path, 0, "", 5).close()
+        with unix_socket(path, 0, "", 5), socket.socket(socket.AF_UNIX) as client:
+            client.connect(path)
+
+    def test_says_which_path(self, tmp_path: Path) -> None:
+        for options in (["--unixsocket", "no/s"], ["--unixsocket", "s", "--unixsocketgroup", "nosuchgroup"]):
+            config = Config.from_arguments(["--port", "0", "--dir", str(tmp_path), *options])
+            with pytest.raises(CannotListen, match=f"cannot listen on {tmp_path}/"):
+                Doors(config).open()
+            assert not list(tmp_path.iterdir())
+
+    def test_clients(self, start: Callable[[Server], Server], tmp_path: Path) -> None:
+        """Beside TCP, or alone; in protected mode a Unix socket is this machine, as in Redis."""
+        path = tmp_path / "clients.sock"
+        server = start(Shardis(shards=2, folder=tmp_path, unixsocket="clients.sock", unixsocketperm="700"))
+        with Client(str(path)) as client, server.connect() as other:
+            assert client.call("MSET", "a", "1", "b", "2") == Status(b"OK")
+            assert other.call("GET", "a") == b"1"
+            assert f" addr={path}:0 ".encode() in client.call("CLIENT", "LIST", "ID", client.call("CLIENT", "ID"))
+            assert client.call("CONFIG", "GET", "unixsocketperm") == [b"unixsocketperm", b"700"]
+        assert path.stat().st_mode & 0o777 == 0o700
+        server.stop()
+        assert not path.exists()
+
+    def test_alone(self, tmp_path: Path) -> None:
+        path = tmp_path / "s"
+        argv = [sys.executable, "-m", "deploy", "--port", "0", "--unixsocket", str(path), "--dir", str(tmp_path)]
+        with subprocess.Popen([*argv, "--shards", "1"], cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            for line in process.stderr:
+                if f"ready to accept connections on {path}" in line:
+                    break
+            with Client(str(path)) as client:
+                assert client.call("PING") == PONG
+            process.send_signal(signal.SIGTERM)
+            process.stderr.read()
+            assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize(
+    ("argv", "status"), [(["--port", "0"], 1), (["--bind", NOWHERE], 1), (["--unixsocket", "/nosuch/s"], 1)]
+)
+def test_the_end_of_a_server_that_cannot_listen(tmp_path: Path, argv: list[str], status: int) -> None:
+    """As the reference's."""
+    argv = ["--dir", str(tmp_path), "--save", "", *(argv if "--port" in argv else [*argv, "--port", str(free_port())])]
+    ours = subprocess.run([sys.executable, "-m", "deploy", *argv, "--shards", "1"], cwd=ROOT, capture_output=True)
+    theirs = subprocess.run([reference_binary(), *argv], cwd=tmp_path, capture_output=True)
+    assert ours.returncode == theirs.returncode == status
+    assert b"listen" in ours.stderr and b"Traceback" not in ours.stderr
+
+
+@pytest.mark.parametrize("seconds", [0, 2, 300])
+def test_keep_alive(seconds: int) -> None:
+    async def options() -> list[int]:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, *listener.getsockname())
+            keep_alive(transport, seconds)
+            sock = transport.get_extra_info("socket")
+            found = [sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)]
+            found += [
+                sock.getsockopt(socket.IPPROTO_TCP, option) for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL)
+            ]
+            transport.abort()
+            return found
+
+    on, idle_s, interval_s = asyncio.run(options())
+    assert on == bool(seconds)
+    if seconds:
+        assert (idle_s, interval_s) == (seconds, max(seconds // 3, 1))
+
+
+def timer_of(server: Server, client: Client) -> str:
+    """The timer of the server's end of a connection, as /proc/net/tcp has it: "02" is that of the keep-alive."""
+    port, peer = f":{server.port:04X}", f":{client.socket.getsockname()[1]:04X}"
+    while True:
+        lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+        (timer,) = [words[5][:2] for words in lines if words[1].endswith(port) and words[2].endswith(peer)]
+        if timer != "01":  # What was sent just now is not acknowledged yet.
+            return timer
+
+
+@pytest.mark.parametrize("kind", [Reference, Shardis])
+def test_keep_alive_of_clients(start: Callable[[Server], Server], kind: type[Server]) -> None:
+    """It holds for those who come from then on, in the reference too."""
+    server = start(kind(tcp_keepalive="100"))
+    with server.connect() as first:
+        assert first.call("PING") == PONG
+        assert timer_of(server, first) == "02"
+        assert first.call("CONFIG", "SET", "tcp-keepalive", "0") == Status(b"OK")
+        assert timer_of(server, first) == "02"
+        with server.connect() as second:
+            assert second.call("PING") == PONG
+            assert timer_of(server, second) == "00"
