@@ -9,6 +9,7 @@ Reader = Callable[[str], str]
 
 ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "a": "\a"}
 REPRESENTED = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\a": "\\a"}
+WILDCARDS = set("*?[")
 HEX = "0123456789abcdefABCDEF"
 
 
@@ -45,12 +46,22 @@ def lines_of(path: str, read: Reader, depth: int = 0) -> Iterator[Line]:
 
 
 def included(line: Line, read: Reader, depth: int) -> Iterator[Line]:
+    """The lines of the files that an include names: a pattern stands for those that there are, in their order."""
     if len(line.words) != 2:
         raise ConfigError(f"{line.place}: include needs one file name")
-    try:
-        yield from lines_of(line.words[1], read, depth + 1)
-    except Unreadable as error:
-        raise ConfigError(f"{line.place}: {error}") from None
+    for path in files_of(line.words[1]):
+        try:
+            yield from lines_of(path, read, depth + 1)
+        except Unreadable as error:
+            raise ConfigError(f"{line.place}: {error}") from None
+
+
+def files_of(path: str) -> list[str]:
+    if not set(path) & WILDCARDS:
+        return [path]
+    from glob import glob  # For those only who use it: a start does without.
+
+    return sorted(glob(path))
 
 
 class Unreadable(ConfigError):

@@ -89,7 +89,10 @@ class Octal(Kind):
     def parse(self, text: str) -> int:
         if not text or text.strip("01234567"):
             raise BadValue("argument couldn't be parsed as an octal number")
-        return within(int(text, 8), 0, 0o777)
+        value = int(text, 8)
+        if value > 0o777:
+            raise BadValue("argument must be between 0 and 777 inclusive")
+        return value
 
     def show(self, value: int) -> str:
         return f"{value:o}"

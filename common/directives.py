@@ -1,9 +1,9 @@
 """The table of directives: redis.conf's names, with Valkey's defaults, kinds and ranges.
 
 Each line says who uses the directive: the router, the shards, the supervisor. NOBODY is the honest word for one that
-Redis users write and that has no effect here (yet): it is accepted, kept and shown, so that a redis.conf can be taken
-over as it is, and the supervisor names those that were set. What must not be believed in silently (TLS, a cluster, a
-replica) is of the kind Only, which refuses every value but the default.
+Redis users write and that has no effect here, for the reason in without_effect.py: it is accepted, kept and shown, so
+that a redis.conf can be taken over as it is, and the supervisor names those that were set. What must not be believed in
+silently (TLS, a cluster, a replica) is of the kind Only, which refuses every value but the default.
 """
 
 from typing import NamedTuple
@@ -37,7 +37,9 @@ ALL = ROUTER | SHARD | SUPERVISOR
 # Why CONFIG SET refuses: the second half of its error line. MUTABLE does not refuse.
 MUTABLE = ""
 IMMUTABLE = "can't set immutable config"
-PROTECTED = "can't set protected config"
+PROTECTED = "can't set protected config"  # But for those whom enable-protected-configs lets.
+FIXED = "can't set protected config "
+"""As PROTECTED; and who may set those is told that this one is immutable: the logs and their lock are there."""
 
 
 class Directive(NamedTuple):
@@ -58,6 +60,23 @@ def _file_name(name: str) -> Text:
         if not text:
             return f"{name} can't be empty"
         return f"{name} can't be a path, just a filename" if "/" in text else ""
+
+    return Text(check)
+
+
+def _address(version: int) -> Text:
+    """An IP address of that version, or none."""
+
+    def check(text: str) -> str:
+        if not text:
+            return ""
+        from ipaddress import ip_address  # 5 ms that a start does without.
+
+        try:
+            fits = ip_address(text).version == version
+        except ValueError:
+            fits = False
+        return "" if fits else f"Invalid IPv{version} address"
 
     return Text(check)
 
@@ -103,10 +122,10 @@ DIRECTIVES: tuple[Directive, ...] = (
     D("aclfile", _not_supported(TEXT, "", "an ACL file"), "", ROUTER, IMMUTABLE),
     D("enable-debug-command", ALLOWED, "no", ROUTER | SHARD, IMMUTABLE),
     D("enable-module-command", ALLOWED, "no", NOBODY, IMMUTABLE),
-    D("enable-protected-configs", ALLOWED, "no", NOBODY, IMMUTABLE),
+    D("enable-protected-configs", ALLOWED, "no", ROUTER, IMMUTABLE),
     # The process.
     D("databases", Integer(1, INT_MAX), "16", ROUTER | SHARD, IMMUTABLE),
-    D("dir", TEXT, ".", ALL, PROTECTED),
+    D("dir", TEXT, ".", ALL, FIXED),
     D("logfile", TEXT, "", ALL, IMMUTABLE),
     D("loglevel", OneOf("debug", "verbose", "notice", "warning", "nothing"), "notice", ALL),
     D("pidfile", TEXT, "", SUPERVISOR, IMMUTABLE),
@@ -126,7 +145,7 @@ DIRECTIVES: tuple[Directive, ...] = (
     D("always-show-logo", YES_NO, "no", NOBODY, IMMUTABLE),
     D("crash-log-enabled", YES_NO, "yes"),
     D("crash-memcheck-enabled", YES_NO, "yes"),
-    D("hide-user-data-from-log", YES_NO, "yes"),
+    D("hide-user-data-from-log", YES_NO, "yes", ROUTER),
     D("log-format", OneOf("legacy", "logfmt", "json"), "legacy"),
     D("log-timestamp-format", OneOf("legacy", "iso8601", "milliseconds"), "legacy"),
     D("syslog-enabled", YES_NO, "no", NOBODY, IMMUTABLE),
@@ -144,7 +163,7 @@ DIRECTIVES: tuple[Directive, ...] = (
     D("ignore-warnings", TEXT, ""),
     D("locale-collate", TEXT, ""),
     D("extended-redis-compatibility", YES_NO, "no"),
-    D("availability-zone", TEXT, ""),
+    D("availability-zone", TEXT, "", ROUTER),
     D("hash-seed", TEXT, "", NOBODY, IMMUTABLE),
     # What outlives the process.
     D("appendonly", YES_NO, "yes", SHARD),  # Valkey's default is no; here every write is kept unless told otherwise
@@ -159,14 +178,14 @@ DIRECTIVES: tuple[Directive, ...] = (
     # shards load side by side: a fourth of it for each of four would only have them rewrite four times as often.
     D("auto-aof-rewrite-percentage", COUNT, "100", SHARD),
     D("auto-aof-rewrite-min-size", SIZE, "64mb", SHARD),
-    D("no-appendfsync-on-rewrite", YES_NO, "no"),
+    D("no-appendfsync-on-rewrite", YES_NO, "no", SHARD),
     D("save", SavePoints(), "", ROUTER),  # Valkey's default is 3600 1 300 100 60 10000; the log makes it needless
     D("dbfilename", _file_name("dbfilename"), "dump.rdb", SHARD, PROTECTED),
     D("rdbcompression", YES_NO, "yes", SHARD),
     D("rdbchecksum", YES_NO, "yes", SHARD, IMMUTABLE),
     D("rdb-save-incremental-fsync", YES_NO, "yes", SHARD),
     D("rdb-del-sync-files", YES_NO, "no"),
-    D("rdb-version-check", OneOf("strict", "relaxed"), "strict"),
+    D("rdb-version-check", OneOf("strict", "relaxed"), "strict", SHARD),
     D("sanitize-dump-payload", OneOf("no", "yes", "clients"), "no"),
     D("stop-writes-on-bgsave-error", YES_NO, "yes", ROUTER),
     # Memory.
@@ -196,8 +215,8 @@ DIRECTIVES: tuple[Directive, ...] = (
     # What clients may take.
     D("proto-max-bulk-len", Memory(1024 * 1024), "512mb", ROUTER | SHARD),
     D("client-query-buffer-limit", Memory(1024 * 1024), "1gb", ROUTER),
-    D("client-output-buffer-limit", BufferLimits(), "normal 0 0 0 slave 256mb 64mb 60 pubsub 32mb 8mb 60"),
-    D("tracking-table-max-keys", BIG_COUNT, "1000000"),
+    D("client-output-buffer-limit", BufferLimits(), "normal 0 0 0 slave 256mb 64mb 60 pubsub 32mb 8mb 60", ROUTER),
+    D("tracking-table-max-keys", BIG_COUNT, "1000000", ROUTER),
     D("busy-reply-threshold", BIG_COUNT, "5000", aliases=("lua-time-limit",)),
     # What is told of the work.
     # Of two names for one directive, the first is the one that Redis knows too: CONFIG REWRITE writes that one.
@@ -211,7 +230,7 @@ DIRECTIVES: tuple[Directive, ...] = (
     D("latency-monitor-threshold", BIG_COUNT, "0", ROUTER | SHARD),
     D("latency-tracking", YES_NO, "yes", ROUTER | SHARD),
     D("latency-tracking-info-percentiles", Percentiles(), "50 99 99.9", ROUTER),
-    D("notify-keyspace-events", Events(), ""),
+    D("notify-keyspace-events", Events(), "", SHARD),
     # When a value changes its encoding.
     D("hash-max-listpack-entries", BIG_COUNT, "512", SHARD, aliases=("hash-max-ziplist-entries",)),
     D("hash-max-listpack-value", SIZE, "64", SHARD, aliases=("hash-max-ziplist-value",)),
@@ -269,6 +288,27 @@ DIRECTIVES: tuple[Directive, ...] = (
     D("cluster-announce-human-nodename", TEXT, ""),
     D("cluster-preferred-endpoint-type", OneOf("ip", "hostname", "unknown-endpoint"), "ip"),
     D("cluster-link-sendbuf-limit", Memory(0, ULONG_MAX), "0"),
+    D("cluster-announce-client-ipv4", _address(4), ""),
+    D("cluster-announce-client-ipv6", _address(6), ""),
+    D("cluster-announce-client-port", PORT, "0"),
+    D("cluster-announce-client-tls-port", PORT, "0"),
+    D("cluster-blacklist-ttl", Integer(-LONG_MAX - 1, LONG_MAX), "60"),
+    D("cluster-config-save-behavior", OneOf("sync", "best-effort"), "sync"),
+    D("cluster-databases", Integer(1, INT_MAX), "1", NOBODY, IMMUTABLE),
+    D("cluster-manual-failover-timeout", Integer(1, INT_MAX), "5000"),
+    D("cluster-slot-migration-log-max-len", BIG_COUNT, "1000"),
+    D("cluster-slot-stats-enabled", YES_NO, "no"),
+    D("slot-migration-max-failover-repl-bytes", Memory(-1, LONG_MAX, signed=True), "0"),
+    D("dual-channel-replication-enabled", YES_NO, "no"),
+    D("import-mode", YES_NO, "no"),
+    D("repl-mptcp", YES_NO, "no", NOBODY, IMMUTABLE),
+    D("rdma-bind", Only(TEXT, "", "No RDMA building support."), ""),
+    D("rdma-port", Only(PORT, "0", "No RDMA building support."), "0"),
+    D("rdma-rx-size", Integer(64 * 1024, 16 * 1024 * 1024), "1048576", NOBODY, IMMUTABLE),
+    D("rdma-completion-vector", Integer(-1, 1024), "-1", NOBODY, IMMUTABLE),
+    D("max-new-tls-connections-per-cycle", Integer(1, 1000), "1"),
+    D("tls-auth-clients-user", OneOf("CN", "URI", "off"), "off"),
+    D("tls-auto-reload-interval", COUNT, "0"),
     D("tls-port", _not_supported(PORT, "0", "TLS"), "0"),
     D("tls-cluster", _not_supported(YES_NO, "no", "TLS"), "no"),
     D("tls-replication", _not_supported(YES_NO, "no", "TLS"), "no"),

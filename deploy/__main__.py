@@ -11,17 +11,19 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from common.config import Config, ConfigError, read_text
+from common.without_effect import WITHOUT_EFFECT
 from deploy.supervisor import Command, Supervisor
 
 if TYPE_CHECKING:
     import logging
 
 HELP = """\
-Usage: shardis [FILE] [--NAME VALUE ...]
+Usage: shardis [FILE] [--NAME VALUE ...] [-]
        shardis import|export|check ...
 
-A Redis-compatible server that uses every core. FILE is a redis.conf; each of its directives is also an option, and
-what the command line says goes before what the file says.
+A Redis-compatible server that uses every core. FILE is a redis.conf, "-" one on standard input. Each
+of its directives is also an option, and a variable of the environment: SHARDIS_MAXMEMORY=1gb. The command line goes
+before the environment, and that before the file.
 
   --port 6379                TCP port to listen on
   --bind "* -::*"            addresses to listen on
@@ -78,7 +80,7 @@ def main() -> int:
 
         return transfer(argv)
     try:
-        return serve(Config.from_arguments(argv, read))
+        return serve(Config.from_arguments(argv, read, os.environ))
     except (ConfigError, CannotStart) as error:
         sys.stderr.write(f"shardis: {error}\n")  # In one write: others write there, too.
         return 1
@@ -336,8 +338,10 @@ def announce(config: Config, layout: Layout | None, log: Log) -> None:
     cores = len(os.sched_getaffinity(0))
     if layout is not None and config["shards"] < cores and not config.given.get("shards"):
         log(f"the data is spread over {shards}; with --shards {cores} it would be spread over all {cores} cores")
-    if ignored := config.without_effect():
-        log.warn(f"these directives have no effect in shardis: {', '.join(ignored)}")
+    for variable in config.unknown_variables:
+        log.warn(f"the environment variable {variable} is no directive, and is passed over")
+    for name in config.without_effect():
+        log.warn(f"the directive {name} has no effect: {WITHOUT_EFFECT[name]}")
 
 
 def write_pid_file(path: str, log: Log) -> None:

@@ -1,5 +1,6 @@
 """`python -m router [FILE] [--name value ...]`: the router, until it is told to stop."""
 
+import os
 import sys
 
 import uvloop
@@ -14,7 +15,7 @@ from router.server import Router
 def main(argv: list[str]) -> int:
     """Runs the router; its exit status, 0 if the server was told to stop. What keeps it from starting is one line."""
     try:
-        config = Config.from_arguments(argv)
+        config = Config.from_arguments(argv, environ=os.environ)
         set_up(config, "router")
         if config["set-proc-title"]:
             setproctitle("shardis: router")

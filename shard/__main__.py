@@ -1,5 +1,6 @@
 """`python -m shard --index I [FILE] [--name value ...]`: one shard, until it is told to stop."""
 
+import os
 import sys
 
 import uvloop
@@ -19,7 +20,7 @@ FAILED = 3
 def main(argv: list[str]) -> int:
     """Runs the shard; its exit status. What keeps it from starting is one line on standard error."""
     try:
-        config = Config.from_arguments(argv)
+        config = Config.from_arguments(argv, environ=os.environ)
         set_up(config, f"shard {config['index']}")
         if config["set-proc-title"]:
             setproctitle(f"shardis: shard {config['index']}")

@@ -52,7 +52,7 @@ MB = 1 << 20
 def main(argv: list[str]) -> int:
     """Does what is to be done; the exit status. What keeps it from that is one line on standard error."""
     try:
-        config = Config.from_arguments(argv)
+        config = Config.from_arguments(argv, environ=os.environ)
         set_up(config, "re-hashing")
         if config["set-proc-title"]:
             setproctitle("shardis: re-hashing")

@@ -71,7 +71,7 @@ class TestAgainstTheReference:
     )
     def test_patterns(self, reference_client: Client, patterns: str) -> None:
         flat = [word.decode() for word in reference_client.call("CONFIG", "GET", *patterns.split())]
-        theirs = set(flat[::2]) - {"max-new-tls-connections-per-cycle", "hash-seed"}
+        theirs = set(flat[::2]) - {"hash-seed"}
         ours = set(Config().get(patterns.split())) - {"hash-tags", "hash-seed", "index"}
         assert ours == theirs
 
@@ -151,7 +151,7 @@ class TestArguments:
             (["--prot", "1"], "--prot: unknown directive 'prot', did you mean 'port'?"),
             (["--qqqqqq", "1"], "--qqqqqq: unknown directive 'qqqqqq'"),
             (["--port", "1", "--", "x"], "unexpected argument '--': options are written --name value"),
-            (["-p", "1"], "can't read -p: No such file or directory"),
+            (["-p", "1"], "unexpected argument '-p': options are written --name value"),
             (["nothing.conf"], "can't read nothing.conf: No such file or directory"),
             (["--cluster-enabled", "yes"], "--cluster-enabled: yes: cluster mode is not supported by Shardis"),
             (["--rename-command", "a", "b"], "--rename-command: 'rename-command' is not supported by Shardis"),
@@ -178,6 +178,40 @@ class TestArguments:
     def test_without_effect(self) -> None:
         config = config_of("activedefrag yes\nport 5\nrdbcompression yes\nmaxmemory 1gb\nmptcp yes\n")
         assert config.without_effect() == ["activedefrag", "maxmemory", "mptcp"]
+
+
+class TestStandardInput:
+    FILES = {"-": "port 5\nhz 50\n", "a.conf": "port 6\nhz 60\ndatabases 6\n"}
+
+    @pytest.mark.parametrize(
+        ("argv", "values"),
+        [
+            (["-"], (5, 50, 16)),
+            (["-", "--hz", "70"], (5, 70, 16)),
+            (["a.conf", "-"], (5, 50, 6)),
+            (["a.conf", "--hz", "70", "-"], (5, 70, 6)),
+            (["a.conf", "-", "--port", "7"], (7, 50, 6)),
+        ],
+    )
+    def test_where_it_is_named(self, argv: list[str], values: tuple[int, int, int]) -> None:
+        """As in the reference: behind the file, before the options, wherever the "-" is, which is first or last."""
+        config = Config.from_arguments(argv, self.FILES.__getitem__)
+        assert (config["port"], config["hz"], config["databases"]) == values
+
+    def test_it_is_nothing_to_rewrite(self) -> None:
+        assert Config.from_arguments(["-"], self.FILES.__getitem__).file == ""
+        assert Config.from_arguments(["a.conf", "-"], self.FILES.__getitem__).file.endswith("/a.conf")
+
+    @pytest.mark.parametrize("argv", [["-"], ["-", "--hz", "20"], ["--hz", "20", "-"]])
+    def test_the_reference_reads_it(self, argv: list[str], tmp_path: Path) -> None:
+        text = "\nport seven\n"
+        result = subprocess.run(
+            [reference_binary(), *argv], input=text, capture_output=True, text=True, cwd=tmp_path, timeout=10
+        )
+        said = (result.stdout + result.stderr).strip().splitlines()[-1]
+        with pytest.raises(ConfigError) as caught:
+            Config.from_arguments(argv, lambda path: text)
+        assert str(caught.value) == f"-:2: port seven: {said}"
 
 
 class TestSet:

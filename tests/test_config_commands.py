@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.reference import Reference
 from tests.resp_client import Client, Error, Status
 from tests.servers import Server, Shardis
 
@@ -151,3 +152,25 @@ def test_shutdown_ends_the_whole_server(start: Callable[[Server], Server]) -> No
     server.start()
     with server.connect() as client:
         assert client.call("GET", "key") == b"value"
+
+
+@pytest.mark.parametrize("allowed", ["yes", "local"])
+@pytest.mark.parametrize("kind", [Reference, Shardis])
+def test_protected_directives(start: Callable[[Server], Server], kind: type[Server], allowed: str) -> None:
+    server = start(kind(enable_protected_configs=allowed))
+    with server.connect() as client:
+        client.call("SET", "key", "value")
+        assert client.call("CONFIG", "SET", "dbfilename", "other.rdb") == OK
+        assert client.call("SAVE") == OK
+        assert (server.folder / "other.rdb").exists()
+        refusal = b"ERR CONFIG SET failed (possibly related to argument 'dbfilename') - "
+        assert client.call("CONFIG", "SET", "dbfilename", "a/b") == Error(
+            refusal + b"dbfilename can't be a path, just a filename"
+        )
+
+
+def test_the_folder_of_the_data_stays(start: Callable[[Server], Server]) -> None:
+    server = start(Shardis(enable_protected_configs="yes"))
+    with server.connect() as client:
+        refusal = b"ERR CONFIG SET failed (possibly related to argument 'dir') - can't set immutable config"
+        assert client.call("CONFIG", "SET", "dir", "/tmp") == Error(refusal)

@@ -1,6 +1,7 @@
 """The syntax of redis.conf."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +40,21 @@ class TestFile:
         files = {"a.conf": "port 1\ninclude b.conf\nhz 30\n", "b.conf": "port 2\nhz 20\n"}
         config = Config.from_arguments(["a.conf"], files.__getitem__)
         assert (config["port"], config["hz"]) == (2, 30)
+
+    def test_include_of_a_pattern(self, tmp_path: Path) -> None:
+        """The files that there are, in the order of their names; none is no fault, in the reference either."""
+        (tmp_path / "b.conf").write_text("port 2\nhz 20\n")
+        (tmp_path / "a.conf").write_text("port 1\ndatabases 7\n")
+        (tmp_path / ".hidden.conf").write_text("port 9\n")
+        (tmp_path / "main").write_text(f"include {tmp_path}/[ab]*.conf\ninclude {tmp_path}/*.conf\ninclude no*.conf\n")
+        config = Config.from_arguments([str(tmp_path / "main")])
+        assert (config["port"], config["hz"], config["databases"]) == (2, 20, 7)
+
+    def test_a_pattern_names_the_file(self, tmp_path: Path) -> None:
+        (tmp_path / "a.conf").write_text("port x\n")
+        (tmp_path / "main").write_text(f"include {tmp_path}/*.conf\n")
+        with pytest.raises(ConfigError, match=f"{tmp_path}/a.conf:1: port x: "):
+            Config.from_arguments([str(tmp_path / "main")])
 
     def test_include_says_where(self) -> None:
         def read(path: str) -> str:

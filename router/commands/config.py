@@ -7,7 +7,7 @@ from common.errors import RedisError
 from common.resp import OK, Status
 from router import config_rewrite
 from router.commands.table import TABLE
-from router.dispatch import AskShards
+from router.dispatch import AskShards, is_local
 from router.link import LinkState
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def set_(session: "Session", *words: bytes) -> AskShards:
     router = session.router
     config = router.config
     before, changed_before = dict(config.values), set(config.changed)
-    changed = config.set_arguments(words)
+    changed = config.set_arguments(words, is_local=is_local(session))
     router.configure()
 
     def merge(answers: list[str]) -> Status:
