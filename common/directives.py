@@ -98,6 +98,7 @@ DIRECTIVES: tuple[Directive, ...] = (
     D("hash-tags", YES_NO, "yes", ROUTER | SHARD, IMMUTABLE),
     D("rundir", TEXT, "", ALL, IMMUTABLE),  # Empty: <dir>/run
     D("config-file", TEXT, "", ROUTER, IMMUTABLE, own=True),  # what CONFIG REWRITE rewrites
+    D("worked-out", TEXT, "", ROUTER, IMMUTABLE, own=True),  # what CONFIG REWRITE leaves as the file has it
     D("index", Integer(-1, 1023), "-1", SHARD, IMMUTABLE, own=True),  # which shard this process is
     D("supervisor-fd", Integer(-1, INT_MAX), "-1", ROUTER | SHARD, IMMUTABLE, own=True),  # end of file there: stop
     # Where it listens, and to whom.

@@ -17,8 +17,6 @@ def rewrite(config: Config) -> None:
         raise RedisError("ERR The server is running without a config file")
     try:
         old = read_text(path) if os.path.exists(path) else ""
-        if "rundir" not in old:  # The supervisor names it to its children; it may be there for this run only.
-            config.given.pop("rundir", None)
         write_atomically(path, config.rewrite(old))
     except OSError as error:
         logger.warning("the configuration file can't be written: %s", error)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -115,6 +116,26 @@ def test_rewrite(start: Callable[[Server], Server], tmp_path: Path) -> None:
         except OSError:
             assert time.monotonic() < deadline, server.log()
             time.sleep(0.05)
+
+
+@pytest.mark.parametrize("asked", [["--shards", "2"], []])
+def test_rewrite_keeps_what_nobody_asked_for_out(tmp_path: Path, asked: list[str]) -> None:
+    """The number of shards is the data's, or the machine's: written down, it would hold on any other machine."""
+    path = tmp_path / "shardis.conf"
+    path.write_text("hash-tags yes\nshards 0\n" if not asked else "# mine\n")
+
+    class Plain(Shardis):
+        def command(self) -> list[str]:
+            argv = [sys.executable, "-m", "deploy", str(path), "--port", str(self.port), *asked]
+            return [*argv, "--dir", str(tmp_path), "--hash-tags", "yes", "--hz", "20"]
+
+    with Plain(folder=tmp_path) as server, server.connect() as client:
+        assert client.call("CONFIG", "REWRITE") == OK
+    lines = path.read_text().splitlines()
+    assert "hz 20" in lines and f"port {server.port}" in lines and f"dir {tmp_path}" in lines
+    assert ("shards 2" in lines) == bool(asked)
+    assert ("shards 0" in lines) == (not asked)
+    assert not [line for line in lines if line.startswith(("rundir", "worked-out", "config-file"))]
 
 
 def test_rewrite_into_a_folder_that_is_gone(start: Callable[[Server], Server], tmp_path: Path) -> None:
