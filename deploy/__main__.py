@@ -267,6 +267,8 @@ def make_run_folder(config: Config) -> str:
     if len(os.fsencode(f"{rundir}/shard-{config['shards'] - 1}.sock")) <= SOCKET_PATH_BYTES_MAX:
         try:
             os.makedirs(rundir, mode=0o700, exist_ok=True)
+            if not config.given.get("rundir"):  # Ours alone, whoever made it. Any other may have other uses.
+                os.chmod(rundir, 0o700)
         except OSError as error:
             raise CannotStart(f"cannot make the run directory {rundir}: {error.strerror}") from None
         return ""

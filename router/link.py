@@ -18,6 +18,7 @@ from typing import Any, Protocol, cast
 
 from common.errors import OutcomeUnknown, RedisError
 from common.frame import packer, unpacker
+from common.peer import stranger
 from router.batch import Message, Run
 from router.tracked_keys import TrackedKeys
 
@@ -248,6 +249,10 @@ class Link:
     # The connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if who := stranger(transport):
+            logger.warning("what listens in the place of shard %d is of %s: it is not talked to", self.index, who)
+            cast(asyncio.WriteTransport, transport).abort()
+            return
         self.transport = transport = cast(asyncio.WriteTransport, transport)
         # At 0 uvloop writes at once, and not only when the turn is over.
         transport.set_write_buffer_limits(high=0)

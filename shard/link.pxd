@@ -13,6 +13,7 @@ cdef class Link:
     cdef public object transport
     cdef public long long runs
     cdef public list corked
+    cdef public bint admitted
 
     @cython.locals(executor=Executor, first=cython.longlong, place=Py_ssize_t, header=cython.longlong)
     cpdef run(self, list frame, list replies)

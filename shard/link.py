@@ -8,14 +8,18 @@ Rule 2: a turn costs much more than a command, and without pipelining there is o
 """
 
 import asyncio
+import logging
 import os
 from typing import TYPE_CHECKING, Any, cast
 
 from common.frame import AS_ONE, CONTROL, packer, unpacker
+from common.peer import stranger
 from shard.refusal import refuse_writes
 
 if TYPE_CHECKING:
     from shard.server import Shard
+
+logger = logging.getLogger("shardis")
 
 
 class Link:
@@ -34,8 +38,14 @@ class Link:
         """Runs answered: the number of the next one."""
         self.corked: list[bytes] | None = None
         """What is sent as one when all of it is there."""
+        self.admitted = False
+        """Whether what it said first is a router's. Who only connects changes nothing."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if who := stranger(transport):
+            logger.warning("a connection of %s is closed: it is not this server's", who)
+            cast(asyncio.WriteTransport, transport).abort()
+            return
         self.transport = transport = cast(asyncio.WriteTransport, transport)
         # At 0 uvloop writes at once, and not only when the turn is over.
         transport.set_write_buffer_limits(high=0)
@@ -48,15 +58,25 @@ class Link:
 
     def data_received(self, data: bytes) -> None:
         """One turn, Rule 1."""
+        if self.transport is None:
+            return
         shard = self.shard
         unpacker = self.unpacker
-        unpacker.feed(data)
         frames: list[list[Any]] = []
         replies: list[Any] = []
         shard.room.origin = self
-        for frame in unpacker:
-            frames.append(frame)
-            self.run(frame, replies)
+        try:
+            unpacker.feed(data)
+            for frame in unpacker:
+                if not self.admitted:
+                    self._admit(frame)
+                frames.append(frame)
+                self.run(frame, replies)
+        except Exception:
+            # Whoever has sent this gets no answers that it would count wrong. What was done before it stays done.
+            logger.exception("what came on a link is no frame: it is closed")
+            self._abort()
+            return
         if not replies:
             return
         self.runs += len(replies)
@@ -107,6 +127,27 @@ class Link:
         if self.transport is not None:
             self.transport.write(b"".join(frames))
 
+    def _admit(self, frame: Any) -> None:
+        """Looks closely at the first frame.  Raises ValueError if no router has sent it."""
+        if type(frame) is not list or len(frame) < 3 or tuple(map(type, frame[:3])) != (int, int, list):
+            raise ValueError("the first frame is not a router's")
+        self.admitted = True
+        self.shard.met_router()
+
+    def _abort(self) -> None:
+        transport, self.transport = self.transport, None
+        self._end()
+        if transport is not None:
+            transport.abort()
+
+    def _end(self) -> None:
+        """Takes back what a router had here; of others there is nothing."""
+        if self.admitted:
+            self.admitted = False
+            self.shard.note_turn()
+            self.shard.forget(self)
+        self.shard.links.discard(self)
+
     def close(self) -> None:
         if self.transport is not None:
             self.transport.close()
@@ -123,4 +164,4 @@ class Link:
 
     def connection_lost(self, error: Exception | None) -> None:
         self.transport = None
-        self.shard.forget(self)
+        self._end()

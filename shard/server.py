@@ -200,8 +200,13 @@ class Shard:
     def state_for_router(self) -> str:
         """How this shard is for a router whose link is new: "loaded" means that it serves when the router admits it."""
         if self.loaded and self.may_lack:
-            self.executor.state(loading=True, refusal=self.executor.refusal)
+            return "loaded"
         return "ready" if not self.executor.loading else "loaded" if self.loaded else "loading"
+
+    def met_router(self) -> None:
+        """A router that is new has begun to speak: it knows what others may have, and says when to serve again."""
+        if self.loaded and self.may_lack:
+            self.executor.state(loading=True, refusal=self.executor.refusal)
 
     def admit(self) -> None:
         """Begins to serve, or goes on."""

@@ -106,6 +106,7 @@ AT_THE_RIM = {
     "shard/task_pool.py": "starts these processes",
     "common/__init__.py": "one look at the environment, when it is imported",
     "common/config.py": "puts paths together and counts cores, before anything runs",
+    "common/peer.py": "asks the kernel who is at the other end of a link",
     "common/config_file.py": "reads the file that the command line names, before anything runs",
 }
 """The files of router, shard and common that may touch sockets, files or a clock, and why."""
