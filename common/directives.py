@@ -194,7 +194,7 @@ DIRECTIVES: tuple[Directive, ...] = (
     D("maxmemory-policy", OneOf(*POLICIES.split()), "noeviction", ROUTER | SHARD),
     D("maxmemory-samples", Integer(1, 64), "5"),
     D("maxmemory-eviction-tenacity", Integer(0, 100), "10"),
-    D("maxmemory-clients", MemoryOrPercent(0, ULONG_MAX), "0"),
+    D("maxmemory-clients", MemoryOrPercent(0, ULONG_MAX), "0", ROUTER),
     D("lfu-log-factor", COUNT, "10", SHARD),
     D("lfu-decay-time", COUNT, "1", SHARD),
     D("active-expire-effort", Integer(1, 10), "1"),

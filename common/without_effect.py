@@ -47,7 +47,7 @@ REASONS: dict[str, str] = {
     "there are no ACL users, and so nothing to log of them": "acl-pubsub-default acllog-max-len",
     "there are no modules": "enable-module-command",
     "there are no scripts": "busy-reply-threshold",
-    NO_EVICTION: "maxmemory maxmemory-clients maxmemory-samples maxmemory-eviction-tenacity lazyfree-lazy-eviction",
+    NO_EVICTION: "maxmemory maxmemory-samples maxmemory-eviction-tenacity lazyfree-lazy-eviction",
     PYTHONS_MEMORY: """
         activerehashing activedefrag active-defrag-cycle-min active-defrag-cycle-max active-defrag-cycle-us
         active-defrag-ignore-bytes active-defrag-max-scan-fields active-defrag-threshold-lower

@@ -48,6 +48,7 @@ def stats_fields(facts: "Facts") -> dict[str, Any]:
         "instantaneous_input_repl_kbps": "0.00",
         "instantaneous_output_repl_kbps": "0.00",
         "rejected_connections": traffic.rejected_connections,
+        "evicted_clients": traffic.evicted_clients,
         "expired_keys": total("expired_keys"),
         "expired_fields": total("expired_fields"),
         "expired_time_cap_reached_count": total("expired_time_cap_reached_count"),

@@ -118,6 +118,8 @@ class Output:
         unsent = unsent_bytes(session)
         if hard and unsent >= hard:
             self._close(session)
+        elif self.router.eviction.is_too_large(unsent) and not session.no_evict:
+            self.router.eviction.close(session)
         elif soft and unsent >= soft:
             now_ms = self.router.turn_ms()
             since_ms = self.watched.get(session)
@@ -131,11 +133,12 @@ class Output:
 
     def _close(self, session: "Session") -> None:
         if session.transport is not None:
-            logger.warning("Client %s closed for overcoming of output buffer limits.", self._described(session))
+            logger.warning("Client %s closed for overcoming of output buffer limits.", self.described(session))
             self.router.stats.client_output_buffer_limit_disconnections += 1
             session.drop()
 
-    def _described(self, session: "Session") -> str:
+    def described(self, session: "Session") -> str:
+        """A client's line for the log."""
         # Only now, for the commands import this file.
         text: str = import_module("router.commands.client_fields").described(session)
         return PERSONAL.sub("*redacted*", text) if self.router.config["hide-user-data-from-log"] else text

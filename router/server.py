@@ -26,6 +26,7 @@ from router.admission import refusal
 from router.batch import Route, Run
 from router.blocking import GONE, AskToWait
 from router.commands.table import TABLE
+from router.eviction import Eviction
 from router.holding import Holding
 from router.keyspace_events import notify
 from router.latency import LatencyMonitor
@@ -104,6 +105,7 @@ class Router:
         """Those that are not over."""
         self.pause = Pause(self)
         self.output = Output(self)
+        self.eviction = Eviction(self)
         self.pubsub = PubSub(self.output.soon)
         self.trackers = tracking.Trackers(self)
         self.steady = False
@@ -115,8 +117,7 @@ class Router:
         self.watched: dict[int, Watching] = {}
         """What clients watch, by the number that the shards know it by."""
         self.stats = Stats()
-        self.sampler = Sampler()
-        self.logs = CommandLogs()
+        self.sampler, self.logs = Sampler(), CommandLogs()
         self.latency = LatencyMonitor()
         self.slow_us = NEVER
         """From which duration on a command is slow, for its log or for LATENCY."""
@@ -356,6 +357,7 @@ class Router:
         set_level(values["loglevel"])
         self.logs.configure(values)
         self.output.configure(values)
+        self.eviction.configure(values)
         threshold_ms = values["latency-monitor-threshold"]
         slow = self.logs.slow
         self.slow_us = min(slow.threshold if slow.wants(NEVER) else NEVER, threshold_ms * 1000 or NEVER)

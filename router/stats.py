@@ -23,6 +23,7 @@ class Stats:
     total_error_replies: int = 0
     client_query_buffer_limit_disconnections: int = 0
     client_output_buffer_limit_disconnections: int = 0
+    evicted_clients: int = 0
     acl_access_denied_auth: int = 0
     errors: dict[str, int] = field(default_factory=dict)
 

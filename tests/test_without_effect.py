@@ -34,7 +34,7 @@ COMPUTED = {  # By the code that puts their names together, or asks for somethin
     "shutdown-on-sigint": "router/shutdown.py",
     "shutdown-on-sigterm": "router/shutdown.py",
 }
-SHOWN = {  # What INFO says of them is their value, as in Redis.
+SHOWN = {  # INFO says their value, as in Redis; maxmemory-clients may be percents of maxmemory.
     *("maxmemory", "repl-backlog-size"),
 }
 NEEDS_NOTHING = {

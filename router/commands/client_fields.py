@@ -94,7 +94,8 @@ def _watched(session: "Session") -> int:
     return len(watching.places) if watching is not None and not watching.touched else 0
 
 
-def _size_bytes(session: "Session") -> int:
+def size_bytes(session: "Session") -> int:
+    """What a client takes."""
     waiting_bytes = _waiting(session) + _queued_bytes(session) + unsent_bytes(session)
     return IDLE_SIZE_BYTES + session.requests.query_size_bytes + waiting_bytes
 
@@ -142,7 +143,7 @@ FIELDS: tuple[tuple[str, Text], ...] = (
     ("obl", _none),
     ("oll", lambda session: 1 if unsent_bytes(session) else 0),
     ("omem", unsent_bytes),
-    ("tot-mem", _size_bytes),
+    ("tot-mem", size_bytes),
     ("events", _events),
     ("cmd", lambda session: session.last_command),
     ("user", lambda session: session.user),
