@@ -236,7 +236,7 @@ DIRECTIVES: tuple[Directive, ...] = (
     D("hash-max-listpack-entries", BIG_COUNT, "512", SHARD, aliases=("hash-max-ziplist-entries",)),
     D("hash-max-listpack-value", SIZE, "64", SHARD, aliases=("hash-max-ziplist-value",)),
     D("list-max-listpack-size", Integer(-INT_MAX - 1, INT_MAX), "-2", SHARD, aliases=("list-max-ziplist-size",)),
-    D("list-compress-depth", COUNT, "0", SHARD),
+    D("list-compress-depth", COUNT, "0"),
     D("set-max-intset-entries", BIG_COUNT, "512", SHARD),
     D("set-max-listpack-entries", BIG_COUNT, "128", SHARD),
     D("set-max-listpack-value", BIG_COUNT, "64", SHARD),

@@ -52,6 +52,7 @@ REASONS: dict[str, str] = {
         activerehashing activedefrag active-defrag-cycle-min active-defrag-cycle-max active-defrag-cycle-us
         active-defrag-ignore-bytes active-defrag-max-scan-fields active-defrag-threshold-lower
         active-defrag-threshold-upper jemalloc-bg-thread hash-seed""",
+    "the nodes of a list are not compressed": "list-compress-depth",
     FREED_LATER: "lazyfree-lazy-expire lazyfree-lazy-server-del lazyfree-lazy-user-del",
     THREADS: "io-threads io-threads-do-reads prefetch-batch-max-size",
     NO_FORKS: "aof-rewrite-cpulist bgsave-cpulist",

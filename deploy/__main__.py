@@ -40,6 +40,7 @@ before the environment, and that before the file.
   export TARGET              write the keys of a server into a file or into another server
   check [DIR]                say whether the data of a folder are whole; each of the three has a --help
 
+  --default-config           print a configuration with all directives that do something, commented, and exit
   -h, --help                 show this and exit
   -v, --version              show the version and exit
 
@@ -71,6 +72,9 @@ def main() -> int:
     argv = sys.argv[1:]
     if argv[:1] in (["-h"], ["--help"]):
         print(HELP.format(cores=len(os.sched_getaffinity(0))))
+        return 0
+    if argv == ["--default-config"]:
+        sys.stdout.write(read_text(f"{os.path.dirname(os.path.abspath(__file__))}/{CONFIG_FILE}"))
         return 0
     if argv[:1] in (["-v"], ["--version"]):
         print(f"shardis {version()} (Python {sys.version.split()[0]})")

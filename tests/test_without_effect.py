@@ -40,7 +40,6 @@ SHOWN = {  # INFO says their value, as in Redis; maxmemory-clients may be percen
 NEEDS_NOTHING = {
     "aclfile": "only its default is taken",
     "daemonize": "only its default is taken",
-    "list-compress-depth": "the nodes of a list are not compressed; OBJECT and DUMP show nothing of it",
 }
 
 
