@@ -204,6 +204,10 @@ class Config:
             if not BY_NAME[name].users and value != DEFAULTS[name] and not BY_NAME[name].own
         ]
 
+    def has_secrets(self) -> bool:
+        """Whether something was given that not everybody may read."""
+        return any(BY_NAME[name].secret and value for name, value in self.given.items())
+
     def text_of(self, directive: Directive) -> str:
         return directive.kind.show(self.values[directive.name])
 

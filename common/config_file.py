@@ -80,7 +80,8 @@ def lines_of_text(text: str, path: str) -> Iterator[Line]:
         place = f"{path}:{number}"
         words = words_of(line) if says_something(line) else []
         if words is None:
-            raise ConfigError(f"{place}: unbalanced quotes in configuration line: {line.strip()}")
+            # Not the whole line, which may be a password.
+            raise ConfigError(f"{place}: unbalanced quotes in configuration line: {line.split()[0]} ...")
         if words and words[0]:
             yield Line(place, words)
 

@@ -139,7 +139,11 @@ class Server:
     def _probe(self) -> Client:
         client = Client(self.address, timeout_s=2.0)
         if "requirepass" in self.options:
-            client.call("AUTH", self.options["requirepass"])
+            try:
+                client.call("AUTH", self.options["requirepass"])
+            except OSError:
+                client.close()
+                raise
         return client
 
     def first_question(self) -> list[str]:
