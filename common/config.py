@@ -28,7 +28,7 @@ from common.config_file import (
     words_of,
 )
 from common.directive_kinds import BadValue
-from common.directives import BY_NAME, DIRECTIVES, FIXED, IMMUTABLE, NOT_SUPPORTED, PROTECTED, Directive
+from common.directives import BY_NAME, DIRECTIVES, FIXED, IMMUTABLE, NOT_SUPPORTED, PROTECTED, RENAME, Directive
 from common.errors import RedisError, SyntaxFault
 
 __all__ = ["Config", "ConfigError", "read_text"]
@@ -50,6 +50,7 @@ class Config:
         self.file = ""  # What CONFIG REWRITE rewrites; empty if there is none.
         self.given: dict[str, Any] = {}  # As the file and the command line gave it, before anything was worked out.
         self.worked_out: set[str] = set()  # What nobody gave, or not so: the machine and the data have decided.
+        self.renames: list[tuple[str, str]] = []  # Of commands, in their order.
         self.unknown_variables: list[str] = []  # Of the environment, that look as if they meant a directive.
         self.changed: set[str] = set()  # By CONFIG SET, since the start.
         self._settle()
@@ -181,6 +182,7 @@ class Config:
     def text(self) -> str:
         """The whole configuration, secrets too, as the text of a file that `from_arguments` reads to the same."""
         lines = [self._line(directive, self.values[directive.name]) for directive in self._differing()]
+        lines.extend(f"{RENAME} {represented(old)} {represented(new)}" for old, new in self.renames)
         lines.append(f"worked-out {represented(' '.join(self._not_asked_for()))}")
         lines.append(f"config-file {represented(self.file)}")  # Empty, too: the file that this text becomes is none.
         return "".join(f"{line}\n" for line in lines)
@@ -213,6 +215,9 @@ class Config:
 
     def _load(self, lines: Iterable[Line]) -> None:
         for line in lines:
+            if line.name == RENAME:
+                self.renames.append(_rename_of(line))
+                continue
             directive = _directive_of(line)
             try:
                 value = directive.kind.parse(_text_of_line(line, directive))
@@ -292,6 +297,12 @@ def _directive_of(line: Line) -> Directive:
     if directive is None:
         raise ConfigError(f"{line.place}: unknown directive '{line.words[0]}'{_guess(line.name)}")
     return directive
+
+
+def _rename_of(line: Line) -> tuple[str, str]:
+    if len(line.words) != 3:
+        raise ConfigError(f"{line.place}: {RENAME} needs the name of a command and a new one, or '' for none")
+    return line.words[1], line.words[2]
 
 
 def _guess(name: str) -> str:

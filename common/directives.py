@@ -333,7 +333,8 @@ DIRECTIVES: tuple[Directive, ...] = (
 )  # fmt: skip
 
 # Lines of a redis.conf that are no directives, and that change too much to be passed over.
-NOT_SUPPORTED = ("user", "loadmodule", "rename-command")
+NOT_SUPPORTED = ("user", "loadmodule")
+RENAME = "rename-command"  # A line of the file, but nothing that CONFIG GET shows.
 
 BY_NAME: dict[str, Directive] = {
     name: directive for directive in DIRECTIVES for name in (directive.name, *directive.aliases)

@@ -30,6 +30,8 @@ async def run(config: Config) -> int:
     router.stop_on_signals(config["supervisor-fd"])
     settle()
     await router.serve()
+    if router.fault:
+        raise ConfigError(router.fault)
     return 0
 
 

@@ -124,7 +124,12 @@ def dispatch(session: "Session", batch: Batch, argv: list[bytes]) -> bool:
     if session.tracking is not None:
         session.tracking.begin()
     try:
+        unknown = None
+        if router.renames is not None:
+            argv, unknown = router.renames.meant(argv)
         session.check(argv)
+        if unknown is not None:
+            raise unknown
         command = router.table.find(argv) if session.transaction is None else router.table.find_to_queue(argv)
         if command.opaque:
             check_protected(session, command.name)

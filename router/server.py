@@ -38,6 +38,7 @@ from router.pause import Pause
 from router.pubsub import PubSub
 from router.records import Records
 from router.recovery import Recovery
+from router.renames import BadRename, Renames
 from router.rewrites import Rewrites
 from router.sampler import Sampler
 from router.session import Session
@@ -81,8 +82,8 @@ class Router:
         self.shards: int = config["shards"]
         self.owners = Owners(self.shards, config["hash-tags"])
         self.shard_of = self.owners.of
-        rundir = config["rundir"]
-        self.links = [Link(index, f"{rundir}/shard-{index}.sock", self, self.turn_ms) for index in range(self.shards)]
+        paths = [f"{config['rundir']}/shard-{index}.sock" for index in range(self.shards)]
+        self.links = [Link(index, path, self, self.turn_ms) for index, path in enumerate(paths)]
         self.table = Table()
         self.table.merge(TABLE)
         self.routes: dict[bytes, Route] = {}
@@ -114,8 +115,7 @@ class Router:
         """The clients that see the commands of all."""
         self.log_syncs: dict[int, LogSync] = {}
         """Who waits for the logs of shards."""
-        self.watched: dict[int, Watching] = {}
-        """What clients watch, by the number that the shards know it by."""
+        self.watched: dict[int, Watching] = {}  # By the number that the shards know it by.
         self.stats = Stats()
         self.sampler, self.logs = Sampler(), CommandLogs()
         self.latency = LatencyMonitor()
@@ -126,8 +126,9 @@ class Router:
         self.run_id = self.random_bytes(20).hex()
         self.machine = machine()
         self.start_rss_bytes = self.process_info()["rss_bytes"]
-        self.stopping = False
-        self.stopped = asyncio.Event()
+        self.renames: Renames | None = None
+        self.fault = ""  # Why it has to stop: what is wrong with the configuration.
+        self.stopping, self.stopped = False, asyncio.Event()
         self.saving = saving.Saving(self)
         self.configure()
         self._last_client_id = 0
@@ -163,6 +164,7 @@ class Router:
         self.trackers.made(link)
         if not self.routes:
             self.table.merge(Table.from_wire(hello["table"]))
+            self._rename_commands()
             self.choose_routes()
         if self.opening or all(other.hello for other in self.links):
             self.open()
@@ -191,8 +193,17 @@ class Router:
             name: Route(command)
             for name, command in self.table.lookup.items()
             if command.first_key == 1 and (_one_key(command) or command.plan is Plan.SPLIT)
-            if not command.flags & asked
+            if not command.flags & asked and not (self.renames and name.lower() in self.renames.gone)
         }
+
+    def _rename_commands(self) -> None:
+        """Does what rename-command says, once it is known which commands there are."""
+        if self.config.renames:
+            try:
+                self.renames = Renames(self.config.renames, self.table.commands)
+            except BadRename as error:
+                self.fault = str(error)
+                self.stop()
 
     def link_changed(self, link: Link) -> None:
         logger.log(

@@ -271,7 +271,7 @@ class Session:
     def _transact(self, batch: Batch, commands: list[list[bytes]], place: int) -> int:
         """Adds a usual transaction that came as a whole; the place behind it, 0 if it has to be looked at closer."""
         router = self.router
-        if self.watching is not None or not router.steady:
+        if self.watching is not None or not router.steady or router.renames is not None:
             return 0
         started = router.clock_ns()
         behind = batch.transact(commands, place, router.routes, router.owners)

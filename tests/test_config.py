@@ -154,7 +154,11 @@ class TestArguments:
             (["-p", "1"], "unexpected argument '-p': options are written --name value"),
             (["nothing.conf"], "can't read nothing.conf: No such file or directory"),
             (["--cluster-enabled", "yes"], "--cluster-enabled: yes: cluster mode is not supported by Shardis"),
-            (["--rename-command", "a", "b"], "--rename-command: 'rename-command' is not supported by Shardis"),
+            (["--loadmodule", "a.so"], "--loadmodule: 'loadmodule' is not supported by Shardis"),
+            (
+                ["--rename-command", "a"],
+                "--rename-command: rename-command needs the name of a command and a new one, or '' for none",
+            ),
             (["--requirepass", "a", "b"], "--requirepass: requirepass: wrong number of arguments"),
         ],
     )
@@ -264,6 +268,11 @@ class TestHandingOn:
     def test_text_reads_back(self, argv: list[str]) -> None:
         config = Config.from_arguments(argv)
         assert config_of(config.text()).values == config.values
+
+    def test_renames_read_back(self) -> None:
+        config = config_of('rename-command GET "a b"\n', "--rename-command", "SET", "")
+        assert config_of(config.text()).renames == config.renames == [("GET", "a b"), ("SET", "")]
+        assert "rename-command" not in config.get(["*"])
 
     def test_no_secret_among_arguments(self) -> None:
         assert "hush" not in " ".join(Config.from_arguments(["--requirepass", "hush"]).arguments())
