@@ -99,7 +99,7 @@ class Config:
         for pattern in patterns:
             if not set(pattern) & set("*?["):
                 directive = BY_NAME.get(pattern.lower())
-                if directive is not None and not directive.own:
+                if directive is not None and directive.shown:
                     found[pattern] = self.text_of(directive)
                 continue
             for name, directive in _matching(pattern.lower()):
@@ -253,6 +253,8 @@ class Config:
     @staticmethod
     def _line(directive: Directive, value: Any) -> str:
         text = directive.kind.written(value)
+        if directive.kind.several_lines:
+            return "\n".join(f"{directive.name} {line}" for line in text.split("\n"))
         bare = directive.kind.several_words and text
         return f"{directive.name} {text if bare else represented(text)}"
 
@@ -263,7 +265,7 @@ def _settable(pairs: Sequence[tuple[str, str]], *, protected: bool) -> list[Dire
     names: set[str] = set()
     for name, _ in pairs:
         directive = BY_NAME.get(name.lower())
-        if directive is None or directive.own:
+        if directive is None or not directive.shown:
             shown = name.partition("\0")[0]
             raise RedisError(f"ERR Unknown option or number of arguments for CONFIG SET - '{shown}'")
         if directive.refusal and not (protected and directive.refusal == PROTECTED):
@@ -286,7 +288,7 @@ def _matching(pattern: str) -> Iterator[tuple[str, Directive]]:
     return (
         (name, directive)
         for name, directive in sorted(BY_NAME.items())
-        if not directive.own and fnmatchcase(name, pattern)
+        if directive.shown and fnmatchcase(name, pattern)
     )
 
 
@@ -316,7 +318,7 @@ def _text_of_line(line: Line, directive: Directive) -> str:
     values = line.words[1:]
     if not values or (len(values) > 1 and not directive.kind.several_words):
         raise BadValue("wrong number of arguments")
-    return " ".join(values)
+    return " ".join(map(represented, values) if directive.kind.several_lines else values)
 
 
 def _quoted(line: Line, directive: Directive) -> str:

@@ -28,6 +28,7 @@ class Kind:
     """A text without line breaks, taken as it is."""
 
     several_words = False  # Does a line of the file give its value as several words?
+    several_lines = False  # Is each line of the file one more of the same?
 
     def parse(self, text: str) -> Any:
         return text
@@ -45,6 +46,21 @@ class Kind:
     def accumulated(self, old: Any, new: Any) -> Any:
         """What holds after another line of the same file gave `new`."""
         return self.merged(old, new)
+
+
+class Lines(Kind):
+    """What is said once a line: a list of lines, whose words are quoted where they need to be."""
+
+    several_words = several_lines = True
+
+    def parse(self, text: str) -> list[str]:
+        return text.split("\n") if text else []
+
+    def show(self, value: list[str]) -> str:
+        return "\n".join(value)
+
+    def accumulated(self, old: list[str], new: list[str]) -> list[str]:
+        return old + new
 
 
 class Text(Kind):

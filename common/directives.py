@@ -18,6 +18,7 @@ from common.directive_kinds import (
     Events,
     Integer,
     Kind,
+    Lines,
     Memory,
     MemoryOrPercent,
     Octal,
@@ -51,6 +52,11 @@ class Directive(NamedTuple):
     aliases: tuple[str, ...] = ()
     secret: bool = False  # Not for the argument list of a process, which everybody can read.
     own: bool = False  # Of one process, not of the server: not shown, not rewritten, not handed on.
+    hidden: bool = False  # A line of the file, nothing that CONFIG GET or SET knows.
+
+    @property
+    def shown(self) -> bool:
+        return not self.own and not self.hidden
 
 
 def _file_name(name: str) -> Text:
@@ -118,9 +124,10 @@ DIRECTIVES: tuple[Directive, ...] = (
     D("socket-mark-id", Integer(0, UINT_MAX), "0", NOBODY, IMMUTABLE),
     # Who may do what.
     D("requirepass", TEXT, "", ROUTER, secret=True),
-    D("acl-pubsub-default", OneOf("allchannels", "resetchannels"), "resetchannels"),
-    D("acllog-max-len", BIG_COUNT, "128"),
-    D("aclfile", _not_supported(TEXT, "", "an ACL file"), "", ROUTER, IMMUTABLE),
+    D("acl-pubsub-default", OneOf("allchannels", "resetchannels"), "resetchannels", ROUTER),
+    D("acllog-max-len", BIG_COUNT, "128", ROUTER),
+    D("aclfile", TEXT, "", ROUTER, IMMUTABLE),
+    D("user", Lines(), "", ROUTER, IMMUTABLE, secret=True, hidden=True),
     D("enable-debug-command", ALLOWED, "no", ROUTER | SHARD, IMMUTABLE),
     D("enable-module-command", ALLOWED, "no", NOBODY, IMMUTABLE),
     D("enable-protected-configs", ALLOWED, "no", ROUTER, IMMUTABLE),
@@ -333,7 +340,7 @@ DIRECTIVES: tuple[Directive, ...] = (
 )  # fmt: skip
 
 # Lines of a redis.conf that are no directives, and that change too much to be passed over.
-NOT_SUPPORTED = ("user", "loadmodule")
+NOT_SUPPORTED = ("loadmodule",)
 RENAME = "rename-command"  # A line of the file, but nothing that CONFIG GET shows.
 
 BY_NAME: dict[str, Directive] = {

@@ -32,6 +32,8 @@ async def run(config: Config) -> int:
     await router.serve()
     if router.fault:
         raise ConfigError(router.fault)
+    if router.users.fault is not None:
+        raise router.users.fault
     return 0
 
 

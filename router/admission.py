@@ -29,6 +29,6 @@ def refusal(session: "Session") -> bytes:
     router = session.router
     if len(router.sessions) >= router.config["maxclients"]:
         return TOO_MANY
-    if router.config["protected-mode"] and not router.password_needed() and not is_local(session):
+    if router.config["protected-mode"] and router.users.default.nopass and not is_local(session):
         return PROTECTED
     return b""

@@ -133,6 +133,8 @@ def dispatch(session: "Session", batch: Batch, argv: list[bytes]) -> bool:
         command = router.table.find(argv) if session.transaction is None else router.table.find_to_queue(argv)
         if command.opaque:
             check_protected(session, command.name)
+        if session.user.restricted:
+            router.users.check(session, command, argv)
         if session.subscriptions is not None:
             check_allowed(session, command)
         session.last_command = command.name
@@ -169,6 +171,8 @@ def run_queued(session: "Session", batch: Batch, command: Command, argv: list[by
     try:
         if command.opaque:
             command = session.router.table.find(argv)
+        if session.user.restricted:
+            session.router.users.check_queued(session, command, argv)
         plan(session, batch, command, argv)
         if session.router.monitors:
             feed(session, command, argv)
@@ -212,6 +216,8 @@ def _refuse(session: "Session", batch: Batch, argv: list[bytes], error: RedisErr
         # Who may not use DEBUG is not told what it has.
         try:
             check_protected(session, container.name)
+            if breaks and session.user.restricted and found is None:
+                router.users.check(session, container, argv)
         except RedisError as refusal:
             error = refusal
     if breaks:

@@ -52,7 +52,7 @@ class Unit(Batch):
         self.size = count - place
         while place < count:
             if session.tracking is None and not router.monitors:
-                place = self.forward(queued, place, router.routes, router.owners)
+                place = self.forward(queued, place, session.routes, router.owners)
                 session.last_command = EXEC
                 if place == count:
                     break

@@ -70,4 +70,8 @@ def stats_fields(facts: "Facts") -> dict[str, Any]:
         "client_query_buffer_limit_disconnections": traffic.client_query_buffer_limit_disconnections,
         "client_output_buffer_limit_disconnections": traffic.client_output_buffer_limit_disconnections,
         "acl_access_denied_auth": traffic.acl_access_denied_auth,
+        "acl_access_denied_cmd": traffic.acl_access_denied_cmd,
+        "acl_access_denied_key": traffic.acl_access_denied_key,
+        "acl_access_denied_channel": traffic.acl_access_denied_channel,
+        "acl_access_denied_db": traffic.acl_access_denied_db,
     }

@@ -22,6 +22,7 @@ from common.errors import RedisError
 from common.log import set_level
 from common.slot import Owners
 from router import monitor, rewrites, saving, shutdown, tracking
+from router.acl import Users
 from router.admission import refusal
 from router.batch import Route, Run
 from router.blocking import GONE, AskToWait
@@ -74,6 +75,8 @@ EVENTS: dict[str, Callable[..., None]] = {
 class Router:
     """What the sessions of one server share."""
 
+    _idle_timer: asyncio.TimerHandle | None = None
+
     def __init__(self, config: Config) -> None:
         self.config = config
         self.loop = asyncio.get_running_loop()
@@ -88,6 +91,7 @@ class Router:
         self.table.merge(TABLE)
         self.routes: dict[bytes, Route] = {}
         """By name, the commands that a session in its usual state may forward without a question."""
+        self.users = Users(self)
         self.known = False
         """Whether the shards have said which commands there are; until then, some ms after a start, clients wait. And
         they wait once the router is told to stop: nothing more is begun, so that what is under way can be answered."""
@@ -121,7 +125,6 @@ class Router:
         self.latency = LatencyMonitor()
         self.slow_us = NEVER
         """From which duration on a command is slow, for its log or for LATENCY."""
-        self._idle_timer: asyncio.TimerHandle | None = None
         self.started_ms = self.now_ms()
         self.run_id = self.random_bytes(20).hex()
         self.machine = machine()
@@ -166,6 +169,7 @@ class Router:
             self.table.merge(Table.from_wire(hello["table"]))
             self._rename_commands()
             self.choose_routes()
+            self.users.load()
         if self.opening or all(other.hello for other in self.links):
             self.open()
         if hello["appendonly"] != self.config["appendonly"] and "appendonly" not in self.config.changed:
@@ -195,6 +199,7 @@ class Router:
             if command.first_key == 1 and (_one_key(command) or command.plan is Plan.SPLIT)
             if not command.flags & asked and not (self.renames and name.lower() in self.renames.gone)
         }
+        self.users.choose_routes()
 
     def _rename_commands(self) -> None:
         """Does what rename-command says, once it is known which commands there are."""
@@ -292,10 +297,6 @@ class Router:
     def next_client_id(self) -> int:
         self._last_client_id += 1
         return self._last_client_id
-
-    def password_needed(self) -> bool:
-        """Whether a new client has to authenticate first."""
-        return bool(self.config["requirepass"])
 
     def session_made(self, session: Session) -> None:
         """Registers a client, or turns it away: see router/admission.py."""

@@ -54,6 +54,7 @@ cdef class Session:
     cdef public int db
     cdef public int protocol
     cdef public object user
+    cdef public dict routes
     cdef public bint authenticated
     cdef public object name
     cdef public bint no_touch

@@ -117,8 +117,8 @@ class Session:
         """The state of a new connection (RESET). What the client said of its library stays."""
         self.db = 0
         self.protocol = 2
-        self.user = "default"
-        self.authenticated = not self.router.password_needed()
+        self.user = self.router.users.default
+        self.authenticated = not self.router.users.password_needed()
         self.name = b""
         self.no_touch = False
         self.no_evict = False
@@ -140,6 +140,7 @@ class Session:
         """Derives from the state what the hot path goes by; to be called after every change of it."""
         self.header = (self.db << DB_SHIFT) | (RESP3 if self.protocol == 3 else 0) | (NO_TOUCH if self.no_touch else 0)
         router = self.router
+        self.routes = self.user.routes
         limited = self.subscriptions is not None and self.protocol == 2
         usual = self.transaction is None and self.tracking is None and not limited and not self.monitoring
         open_ = self.authenticated and self.replies is Replies.ON and not self.closing
@@ -227,7 +228,7 @@ class Session:
         place, count = 0, len(commands)
         while place < count:
             if self.plain:
-                place = batch.forward(commands, place, router.routes, router.owners)
+                place = batch.forward(commands, place, self.routes, router.owners)
                 if (
                     place < count
                     and commands[place][0] in OPENINGS
@@ -237,7 +238,7 @@ class Session:
                     continue
             elif self.queueing:
                 assert self.transaction is not None
-                place = self.transaction.collect(batch, commands, place, router.routes)
+                place = self.transaction.collect(batch, commands, place, self.routes)
             if place == count:
                 break
             if not self._dispatch(batch, commands[place]):
@@ -271,10 +272,10 @@ class Session:
     def _transact(self, batch: Batch, commands: list[list[bytes]], place: int) -> int:
         """Adds a usual transaction that came as a whole; the place behind it, 0 if it has to be looked at closer."""
         router = self.router
-        if self.watching is not None or not router.steady or router.renames is not None:
+        if self.watching is not None or not router.steady or not self.user.transacts or router.renames is not None:
             return 0
         started = router.clock_ns()
-        behind = batch.transact(commands, place, router.routes, router.owners)
+        behind = batch.transact(commands, place, self.routes, router.owners)
         if behind:
             router.count_transaction(router.clock_ns() - started)
             self.last_command = "exec"
@@ -317,7 +318,7 @@ class Session:
         """Refuses what this session may not do; before anything else is found wrong with it.  Raises RedisError."""
         if not self.authenticated:
             command = self.router.table.resolve(argv)
-            if (command is None or not command.flags & Flag.NO_AUTH) and self.router.password_needed():
+            if (command is None or not command.flags & Flag.NO_AUTH) and self.router.users.password_needed():
                 raise RedisError("NOAUTH Authentication required.")
 
     # Out

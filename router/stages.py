@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from common.command import Command, Flag
 from common.errors import RedisError
 from common.record import Item
+from common.resp import error_reply
 from router.borrow import Course, Loan, Outcome, reply_to
 from router.holding import Holding
 from router.monitor import feed
@@ -105,6 +106,11 @@ class Stages:
             self.holding.release({}, dict.fromkeys(self.holding.keys, []) | self.parts, self._released)
         elif self.place in self.lone:
             self.lone_command = self.commands[self.place]
+            if denied := self._denied():
+                self.place += 1
+                self.replies.append(denied)
+                self._next()
+                return
             course = Course(self.router, self.session.db, self.lone_command, self.queued[self.place])
             course.reads = reads_of(self.session, self.lone_command, course.argv)
             self.place += 1
@@ -115,6 +121,16 @@ class Stages:
             until = next((place for place in self.lone if place > self.place), count)
             place, self.place = self.place, until
             self.execution.send(self._answered, self.holding, place, until, self.parts)
+
+    def _denied(self) -> bytes:
+        """The error for the command that is next, if the client may not run it any more."""
+        if self.session.user.restricted:
+            try:
+                self.router.users.check_queued(self.session, self.lone_command, self.queued[self.place])
+            except RedisError as error:
+                self.router.count_error(error)
+                return error_reply(error)
+        return b""
 
     def _ran(self, outcome: Outcome) -> None:
         self.replies.append(reply_to(self.router, self.lone_command, outcome))

@@ -25,6 +25,10 @@ class Stats:
     client_output_buffer_limit_disconnections: int = 0
     evicted_clients: int = 0
     acl_access_denied_auth: int = 0
+    acl_access_denied_cmd: int = 0
+    acl_access_denied_key: int = 0
+    acl_access_denied_channel: int = 0
+    acl_access_denied_db: int = 0
     errors: dict[str, int] = field(default_factory=dict)
 
     def gather(self, session: "Session") -> None:

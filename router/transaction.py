@@ -30,6 +30,8 @@ class Transaction:
         """Whether a command was refused, and so EXEC will be."""
         self.executing = False
         """Whether EXEC is under way."""
+        self.db: int | None = None
+        """What a queued SELECT will select, where the user may not use every db."""
 
     def collect(self, batch: Batch, commands: list[list[bytes]], place: int, routes: dict[bytes, Route]) -> int:
         """Queues the commands from `place` on that are usual ones; the place of the first that is not."""

@@ -146,7 +146,7 @@ FIELDS: tuple[tuple[str, Text], ...] = (
     ("tot-mem", size_bytes),
     ("events", _events),
     ("cmd", lambda session: session.last_command),
-    ("user", lambda session: session.user),
+    ("user", lambda session: session.user.name),
     ("redir", lambda session: session.tracking.redirect if session.tracking is not None else -1),
     ("resp", lambda session: session.protocol),
     ("lib-name", lambda session: text_of(session.library_name)),

@@ -18,7 +18,6 @@ from router.commands.client_fields import (
     idle_s,
     ip_of,
 )
-from router.commands.connection import USER
 from router.output import class_of
 
 if TYPE_CHECKING:
@@ -110,9 +109,10 @@ def _type(asking: "Session", word: bytes, option: str) -> Condition:
 
 
 def _user(asking: "Session", word: bytes, option: str) -> Condition:
-    if word != USER:
+    user = asking.router.users.users.get(word.decode("utf-8", "surrogateescape"))
+    if user is None:
         raise RedisError(f"ERR No such user '{shown(word)}'")
-    return lambda client: client.user == word.decode()
+    return lambda client: client.user is user
 
 
 def _flags(asking: "Session", word: bytes, option: str) -> Condition:

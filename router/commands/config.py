@@ -66,6 +66,9 @@ def set_(session: "Session", *words: bytes) -> AskShards:
     before, changed_before = dict(config.values), set(config.changed)
     changed = config.set_arguments(words, is_local=is_local(session))
     router.configure()
+    default_before = router.users.default.copy()
+    if "requirepass" in changed:
+        router.users.set_default_password(changed["requirepass"])
 
     def merge(answers: list[str]) -> Status:
         for refusal in filter(None, answers):
@@ -73,6 +76,8 @@ def set_(session: "Session", *words: bytes) -> AskShards:
             config.values.update({name: before[name] for name in changed})
             config.changed = changed_before
             router.configure()
+            if "requirepass" in changed:
+                router.users.restore_default(default_before)
             for index in shards_that_are_up(session):
                 router.links[index].tell(["config", {name: before[name] for name in changed}])
             raise RedisError(refusal)
@@ -102,5 +107,7 @@ def resetstat(session: "Session") -> AskShards:
 @command("CONFIG REWRITE", USUAL, since="2.8.0", complexity="O(1)", fan=ALL_NODES, merge=ALL_SUCCEEDED)
 def rewrite(session: "Session") -> Status:
     """Persists the effective configuration to file."""
-    config_rewrite.rewrite(session.router.config)
+    router = session.router
+    router.config.given["user"] = [] if router.config["aclfile"] else router.users.declarations()
+    config_rewrite.rewrite(router.config)
     return OK

@@ -1,6 +1,5 @@
 """What makes a connection usable: who speaks (AUTH), in which protocol (HELLO), on which db (SELECT), and its end."""
 
-from hmac import compare_digest
 from typing import TYPE_CHECKING, Any
 
 from common.command import ALL_SHARDS, ALL_SUCCEEDED, ALLOW_BUSY, AT_ONCE, FAST, LOADING, NO_AUTH, NOSCRIPT, STALE
@@ -8,6 +7,7 @@ from common.errors import NotAnInteger, RedisError, SyntaxFault, shown, wrong_ar
 from common.numbers import INT_MAX, INT_MIN, integer, maybe_integer
 from common.resp import OK, Status
 from router import monitor
+from router.acl import DEFAULT
 from router.commands.table import TABLE
 from router.transaction import discard
 
@@ -20,15 +20,11 @@ SERVER = "valkey"
 VERSION = "9.1.2"
 """The server whose behaviour this is: clients choose by name and version what they may ask for."""
 
-USER = b"default"
-"""The only user."""
-
 PONG = Status("PONG")
 WITHOUT_PASSWORD = (
     "ERR AUTH <password> called without any password configured for the default user. "
     "Are you sure your configuration is correct?"
 )
-WRONG_PASSWORD = "WRONGPASS invalid username-password pair or user is disabled."
 HELLO_WITHOUT_AUTH = (
     "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> "
     "option can be used to authenticate the client and select the RESP protocol version at the same time"
@@ -49,24 +45,11 @@ def auth(session: "Session", *words: bytes) -> Status:
     """Authenticates the connection."""
     if len(words) > 2:
         raise SyntaxFault()
-    if len(words) == 1 and not session.router.password_needed():
+    users = session.router.users
+    if len(words) == 1 and users.default.nopass:
         raise RedisError(WITHOUT_PASSWORD)
-    authenticate(session, words[0] if len(words) == 2 else USER, words[-1])
+    users.authenticate(session, words[0] if len(words) == 2 else DEFAULT.encode(), words[-1], b"AUTH")
     return OK
-
-
-def authenticate(session: "Session", user: bytes, password: bytes) -> None:
-    """Makes the session that user's.  Raises RedisError if the pair is wrong, and then changes nothing."""
-    router = session.router
-    expected = router.config["requirepass"].encode("utf-8", "surrogateescape")
-    # Both are always compared, and in constant time: how long a refusal takes must not tell what was right.
-    right_password = compare_digest(expected, password) | (not expected)
-    if not compare_digest(user, USER) & right_password:
-        router.stats.acl_access_denied_auth += 1
-        raise RedisError(WRONG_PASSWORD)
-    session.user = user.decode()
-    session.authenticated = True
-    session.changed()
 
 
 # How it is spoken
@@ -83,8 +66,8 @@ def hello(session: "Session", *words: bytes) -> dict[str, Any]:
     protocol = _protocol_of(words[0]) if words else session.protocol
     credentials, name = _hello_options(words[1:])
     if credentials is not None:
-        authenticate(session, *credentials)
-    if not session.authenticated and session.router.password_needed():
+        session.router.users.authenticate(session, *credentials, b"HELLO")
+    if not session.authenticated and session.router.users.password_needed():
         raise RedisError(HELLO_WITHOUT_AUTH)
     if name is not None:
         session.name = name
