@@ -191,6 +191,8 @@ class Users:
             session.changed()
             if left is not None and hears_others(session, left):
                 self._end(session, by)
+            elif session.blocking is not None and session.blocking.called is not None:
+                self._check_again(session, *session.blocking.called)
 
     def delete(self, name: str, by: "Session | None" = None) -> bool:
         """Deletes a user and ends its connections; whether there was one."""
@@ -254,6 +256,15 @@ class Users:
                 transaction.db = self._selected(argv[1], db)
         else:
             self._check_patterns(session, call)
+
+    def _check_again(self, session: "Session", command: Command, argv: list[bytes]) -> None:
+        """Ends a call that waits and that its user may not make any more. The reference does so when there is something
+        for it; here the shard would give it that."""
+        try:
+            self.check(session, command, argv)
+        except RedisError as error:
+            assert session.blocking is not None
+            session.blocking.end(str(error))
 
     def check_queued(self, session: "Session", command: Command, argv: list[bytes]) -> None:
         """Refuses a queued call that its user may not make when it is run.  Raises RedisError."""

@@ -48,7 +48,7 @@ CLOCK_MS = 1
 class Blocking:
     """One such call, with all its keys on one shard, or refused."""
 
-    __slots__ = ("session", "run", "number", "timer", "until_ms", "bytes_in_max")
+    __slots__ = ("session", "run", "number", "timer", "until_ms", "bytes_in_max", "called")
 
     def __init__(self, batch: Batch) -> None:
         """`batch` has nothing but the call."""
@@ -60,6 +60,8 @@ class Blocking:
         self.timer: asyncio.TimerHandle | None = None
         self.until_ms = 0
         self.bytes_in_max = self.session.bytes_in + READ_BYTES_MAX
+        self.called: tuple[Command, list[bytes]] | None = None
+        """The call, if it waits for keys: its user may lose the right to it."""
 
     @property
     def waiting(self) -> bool:

@@ -198,6 +198,8 @@ def _blocking(session: "Session", batch: Batch, command: Command, argv: list[byt
     plan(session, batch, command, argv)
     if session.blocking is None:
         session.blocking = Blocking(batch)
+    if command.has_keys:
+        session.blocking.called = (command, argv)
     return True
 
 
