@@ -98,7 +98,7 @@ class Users:
         self.default.become(self._almighty())
         if path:
             try:
-                self._replace_all(acl_file.load(path, self._new, new_with_channels=self.new_with_channels))
+                self._replace_all(self._of_file(path))
             except acl_file.Faulty as fault:
                 raise ConfigError(f"ACL errors: {fault}") from None
         for line in lines:
@@ -106,6 +106,10 @@ class Users:
         for session in self.router.sessions.values():
             session.authenticated = not self.password_needed()
         self.choose_routes()
+
+    def _of_file(self, path: str) -> dict[str, User]:
+        name = self.router.config["aclfile"]
+        return acl_file.load(path, name, self._new, new_with_channels=self.new_with_channels)
 
     def _declare(self, line: str) -> None:
         name, *rules = words_of(line) or [""]
@@ -138,7 +142,7 @@ class Users:
     def reload(self, path: str, by: "Session") -> None:
         """ACL LOAD: takes the users of the file for those that there are.  Raises RedisError."""
         try:
-            self._replace_all(acl_file.load(path, self._new, new_with_channels=self.new_with_channels), by)
+            self._replace_all(self._of_file(path), by)
         except acl_file.Faulty as fault:
             raise RedisError(f"ERR {fault}{acl_file.NO_CHANGE}") from None
 
