@@ -44,7 +44,6 @@ REASONS: dict[str, str] = {
         tls-prefer-server-ciphers tls-session-caching tls-session-cache-size tls-session-cache-timeout
         max-new-tls-connections-per-cycle""",
     NO_RDMA: "rdma-bind rdma-port rdma-rx-size rdma-completion-vector",
-    "there are no ACL users, and so nothing to log of them": "acl-pubsub-default acllog-max-len",
     "there are no modules": "enable-module-command",
     "there are no scripts": "busy-reply-threshold",
     NO_EVICTION: "maxmemory maxmemory-samples maxmemory-eviction-tenacity lazyfree-lazy-eviction",

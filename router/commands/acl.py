@@ -2,7 +2,16 @@
 
 from typing import TYPE_CHECKING, Any
 
-from common.command import ADMIN, LOADING, NOSCRIPT, SHOWN_BYTES_MAX, STALE, unknown_subcommand_or_arity
+from common.command import (
+    ADMIN,
+    ALL_NODES,
+    ALL_SUCCEEDED,
+    LOADING,
+    NOSCRIPT,
+    SHOWN_BYTES_MAX,
+    STALE,
+    unknown_subcommand_or_arity,
+)
 from common.errors import RedisError, shown, wrong_arity
 from common.flags import CATEGORIES
 from common.numbers import integer
@@ -117,6 +126,8 @@ def _text(word: bytes) -> str:
     ADMIN | USUAL,
     since="6.0.0",
     complexity="O(N). Where N is the number of rules provided.",
+    fan=ALL_NODES,
+    merge=ALL_SUCCEEDED,
 )
 def setuser(session: "Session", name: bytes, *rules: bytes) -> Status:
     """Creates and modifies an ACL user and its rules."""
@@ -131,6 +142,8 @@ def setuser(session: "Session", name: bytes, *rules: bytes) -> Status:
     ADMIN | USUAL,
     since="6.0.0",
     complexity="O(1) amortized time considering the typical user.",
+    fan=ALL_NODES,
+    merge=ALL_SUCCEEDED,
 )
 def deluser(session: "Session", *names: bytes) -> int:
     """Deletes ACL users, and terminates their connections."""
@@ -179,7 +192,14 @@ def load(session: "Session") -> Status:
     return OK
 
 
-@command("ACL SAVE", ADMIN | USUAL, since="6.0.0", complexity="O(N). Where N is the number of configured users.")
+@command(
+    "ACL SAVE",
+    ADMIN | USUAL,
+    since="6.0.0",
+    complexity="O(N). Where N is the number of configured users.",
+    fan=ALL_NODES,
+    merge=ALL_SUCCEEDED,
+)
 def save(session: "Session") -> Status:
     """Saves the effective ACL rules in the configured ACL file."""
     acl_file.save(_path(session), session.router.users.lines())
