@@ -1,11 +1,11 @@
 """Records in the router: what is one with what, in which order, and when nobody needs it any more."""
 
-from typing import Any
+from typing import Any, cast
 
 from common import record as records
 from common.frame import CONTROL, RECORDED
 from tests.bare_router import ClientEnd, on_a_loop
-from tests.held_router import HeldRouter
+from tests.held_router import HeldEnd, HeldRouter
 
 Sent = list[tuple[int, list[list[bytes]]]]
 
@@ -15,6 +15,7 @@ class Scene:
 
     def __init__(self, *options: str) -> None:
         self.bare = HeldRouter(3, "--appendonly", "yes", *options)
+        self.ends = cast(list[HeldEnd], self.bare.shards)
         self.records = self.bare.router.records
         self.records._timed = True  # What is settled, and when, the test says.
         self.client: ClientEnd = self.bare.connect()
@@ -124,13 +125,13 @@ def test_a_call_that_borrows_is_logged_when_all_are_told() -> None:
         one = Scene()
         one.client.send([b"SET", one.a, b"v"])
         await one.bare.settle()
-        logged = [len(shard.held.bare.logged) for shard in one.bare.shards if hasattr(shard, "held")]
+        logged = [len(shard.held.bare.logged) for shard in one.ends]
         one.client.send([b"RENAME", one.a, one.b])
         await one.bare.settle()
         assert one.client.take() == b"+OK\r\n+OK\r\n"
         done: list[list[Any]] = []
-        for shard, before in zip(one.bare.shards, logged, strict=True):
-            done.append([argv[0] for _, argv in shard.held.bare.logged[before:]])  # type: ignore[attr-defined]
+        for shard, before in zip(one.ends, logged, strict=True):
+            done.append([argv[0] for _, argv in shard.held.bare.logged[before:]])
         assert done == [[b"ECHO", b"DEL"], [b"ECHO", b"SET"], []]
 
     on_a_loop(scene)
@@ -152,8 +153,8 @@ def test_records_are_settled_when_all_is_synced() -> None:
         one.records._settle()
         await one.bare.settle()
         assert one.records.settled == 2
-        for shard in one.bare.shards:
-            assert not shard.held.book.records and shard.held.book.settled == 2  # type: ignore[attr-defined]
+        for shard in one.ends:
+            assert not shard.held.book.records and shard.held.book.settled == 2
 
     on_a_loop(scene)
 

@@ -1,6 +1,6 @@
 """The book of records of a shard, and what it does when it is told what it lacks."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -8,6 +8,7 @@ from common import record as records
 from common.frame import AS_ONE, CONTROL, RECORDED, VALUES, packer
 from common.record import COMMAND
 from shard.redo import Book
+from shard.server import Shard
 from shard.transaction import run_as_one
 from tests.held_shard import NOW_MS, HeldShard
 
@@ -123,7 +124,7 @@ def test_a_run_that_is_a_part_is_logged_with_its_record(effects: bool) -> None:
     record = record_of(3, ["runs", [[header, calls]]])
     requests: list[Any] = [record]
     shard.executor.number = shard.number
-    answer: Any = run_as_one(shard, header, requests)  # type: ignore[arg-type]  # As far as it is one.
+    answer: Any = run_as_one(cast(Shard, shard), header, requests)  # As far as it is one.
     if effects:
         assert answer is None
         shard.number += 1

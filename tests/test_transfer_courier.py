@@ -11,9 +11,10 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 
 from tests.bench.processes import roles
+from tests.process_ends import wait_ended
 from tests.reference import Reference
 from tests.resp_client import Client, encode_command
-from tests.servers import ROOT, Server, Shardis
+from tests.servers import ROOT, STOP_TIMEOUT_S, Server, Shardis
 from tests.transfers import Done, ask, command, digest, run, url
 from transfer.batches import NO_TIME, Batch, Entry, Position
 from transfer.courier import shown
@@ -171,7 +172,7 @@ def test_the_target_dies_and_the_import_goes_on_when_it_is_back(
         each.kill()
     err = process.communicate()[1]
     server.stop()
-    psutil.wait_procs(processes)
+    wait_ended(processes, STOP_TIMEOUT_S)
     assert process.returncode == 1
     assert err.count("\n") == 1
     assert "is gone" in err
