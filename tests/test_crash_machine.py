@@ -124,6 +124,20 @@ def test_a_sync_makes_durable_what_was_there_when_it_began(tmp_path: Path) -> No
     assert losses.longest_sync_s == 1.0
 
 
+def test_of_two_syncs_of_a_folder_the_one_that_began_last_counts(tmp_path: Path) -> None:
+    """Though the other one, of another process, ends after it."""
+    disk = Disk(tmp_path)
+    run(disk, "os.mkdir('one'); os.mkdir('two')\n")
+    folder, one, two = ((disk.data / name).stat().st_ino for name in ("", "one", "two"))
+    syncs = [(2.0, 3.0, {"one": one, "two": two}), (1.0, 4.0, {"one": one})]
+    with disk.journal.open("a") as journal:
+        for begin_s, end_s, names in syncs:
+            record = {"op": "sync-folder", "inode": folder, "names": names, "begin_s": begin_s, "end_s": end_s}
+            journal.write(json.dumps(record) + "\n")
+    disk.crash(Random(1))
+    assert sorted(path.name for path in disk.data.iterdir()) == ["one", "two"]
+
+
 def test_it_fails_when_it_is_told_to(tmp_path: Path) -> None:
     disk = Disk(tmp_path)
     disk.fail("EIO sync log", "ENOSPC write,create full")

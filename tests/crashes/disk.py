@@ -49,6 +49,8 @@ class Folder:
 
     durable: dict[str, int] = field(default_factory=dict)
     since: list[dict[str, Any]] = field(default_factory=list)
+    began_s: float = 0.0
+    """When the sync began that made them durable."""
 
 
 @dataclass(slots=True)
@@ -127,11 +129,14 @@ class Disk:
             match record["op"]:
                 case "sync":
                     file = self.files.setdefault(record["inode"], File())
-                    file.synced_bytes, file.began_s = record["size"], record["begin_s"]
-                    file.path, file.cut_at = record["path"], -1
                     self.longest_sync_s = max(self.longest_sync_s, record["end_s"] - record["begin_s"])
+                    if record["begin_s"] > file.began_s:
+                        file.synced_bytes, file.began_s = record["size"], record["begin_s"]
+                        file.path, file.cut_at = record["path"], -1
                 case "sync-folder":
-                    self.folders[record["inode"]] = Folder(record["names"])
+                    # Two processes may sync one folder at once: the sync that ends last may know less than the other.
+                    if record["begin_s"] > self.folders[record["inode"]].began_s:
+                        self.folders[record["inode"]] = Folder(record["names"], began_s=record["begin_s"])
                 case "cut":
                     file = self.files.setdefault(record["inode"], File())
                     if record["size"] < file.synced_bytes:

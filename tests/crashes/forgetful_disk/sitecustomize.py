@@ -98,7 +98,7 @@ def synced(real: Any, fd: int) -> None:
     if names is None:
         note("sync", path=path, inode=before.st_ino, size=before.st_size, **times)
     else:
-        note("sync-folder", inode=before.st_ino, names=names)
+        note("sync-folder", inode=before.st_ino, names=names, **times)
 
 
 def fsync(fd: Any) -> None:
