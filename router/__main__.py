@@ -13,7 +13,7 @@ from router.server import Router
 
 
 def main(argv: list[str]) -> int:
-    """Runs the router; its exit status, 0 if the server was told to stop. What keeps it from starting is one line."""
+    """Runs the router; its exit status, see service.py. What keeps it from starting is one line."""
     try:
         config = Config.from_arguments(argv, environ=os.environ)
         set_up(config, "router")
@@ -34,7 +34,7 @@ async def run(config: Config) -> int:
         raise ConfigError(router.fault)
     if router.users.fault is not None:
         raise router.users.fault
-    return 0
+    return router.service.exit_status
 
 
 if __name__ == "__main__":

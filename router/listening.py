@@ -1,6 +1,9 @@
 """The sockets that clients connect to: `bind` and `port`, `unixsocket`, and the keep-alive of what comes in by them.
 
 doors = Doors(config); doors.open()                 # raises CannotListen, which says what to do
+
+Rule: what systemd has opened, in the place of `bind` and `port`, stays open while the router is started again: who
+      connects meanwhile waits a moment, and is not refused.
 """
 
 import asyncio
@@ -8,6 +11,7 @@ import errno
 import logging
 import os
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 
 from common.config import Config
@@ -29,15 +33,21 @@ class CannotListen(OSError):
 class Doors:
     """The listening sockets of a server. Opened once; closed by whoever serves them."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, fds: Sequence[int] = ()) -> None:
+        """`fds` are listening sockets that systemd has opened."""
         self.config = config
+        self.fds = fds
         self.sockets: list[socket.socket] = []
         self.unix_path = ""
 
     def open(self) -> list[socket.socket]:
         """Listens wherever the configuration says.  Raises CannotListen; then nothing is listened on."""
         try:
-            self.sockets = tcp_sockets(self.config["bind"], self.config["port"], self.config["tcp-backlog"])
+            self.sockets = [handed_over(fd) for fd in self.fds]
+            if self.sockets:
+                self.config.override("port", str(self.sockets[0].getsockname()[1]))
+            else:
+                self.sockets = tcp_sockets(self.config["bind"], self.config["port"], self.config["tcp-backlog"])
             if path := self.config.path("unixsocket"):
                 self.sockets.append(self._unix(path))
                 self.unix_path = path
@@ -70,6 +80,18 @@ class Doors:
             )
         except OSError as error:
             raise CannotListen(f"cannot listen on {path}: {error.strerror or error}") from error
+
+
+def handed_over(fd: int) -> socket.socket:
+    """A socket that systemd has opened.  Raises CannotListen if it is none for clients."""
+    sock = socket.socket(fileno=fd)
+    listens = sock.family in (socket.AF_INET, socket.AF_INET6) and sock.type == socket.SOCK_STREAM
+    if not listens or not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        sock.close()
+        raise CannotListen(f"descriptor {fd}, which systemd hands over, is no listening TCP socket: see shardis.socket")
+    sock.set_inheritable(False)
+    sock.setblocking(False)
+    return sock
 
 
 def tcp_sockets(bind: str, port: int, backlog: int) -> list[socket.socket]:

@@ -21,6 +21,7 @@ from common.config import Config
 from common.errors import RedisError
 from common.log import set_level
 from common.slot import Owners
+from common.systemd import systemd
 from router import monitor, rewrites, saving, shutdown, tracking
 from router.acl import Users
 from router.admission import refusal
@@ -42,6 +43,7 @@ from router.recovery import Recovery
 from router.renames import BadRename, Renames
 from router.rewrites import Rewrites
 from router.sampler import Sampler
+from router.service import FAILED, Service
 from router.session import Session
 from router.slowlog import NEVER, Call, CommandLogs, Part, is_logged
 from router.stats import Stats
@@ -131,6 +133,7 @@ class Router:
         self.start_rss_bytes = self.process_info()["rss_bytes"]
         self.renames: Renames | None = None
         self.fault = ""  # Why it has to stop: what is wrong with the configuration.
+        self.service = Service(self, systemd())
         self.stopping, self.stopped = False, asyncio.Event()
         self.saving = saving.Saving(self)
         self.configure()
@@ -164,6 +167,9 @@ class Router:
 
     def link_hello(self, link: Link, hello: dict[str, Any]) -> None:
         """Learns which commands there are, and tells the shard what was changed since it was configured."""
+        if hello.get("shards", self.shards) != self.shards:
+            self.fail(f"shard {link.index} is one of {hello['shards']}, and this router knows {self.shards}")
+            return
         self.trackers.made(link)
         if not self.routes:
             self.table.merge(Table.from_wire(hello["table"]))
@@ -223,6 +229,7 @@ class Router:
             self.rewrites.lost(link.index)
             self.saving.lost(link)
         self.recovery.look()
+        self.service.look()
         if all(other.state is LinkState.READY for other in self.links):
             logger.info("all %d shards are ready", self.shards)
 
@@ -414,8 +421,9 @@ class Router:
 
     async def serve(self) -> None:
         """Listens, connects to the shards, and runs until told to stop.  Raises CannotListen."""
-        doors = Doors(self.config)
+        doors = Doors(self.config, self.service.systemd.fds)
         servers = [await self._serve_at(sock) for sock in doors.open()]
+        self.service.begin()
         for link in self.links:
             self.loop.create_task(link.connect())
         self.loop.call_later(FIRST_HELLO_S, self.open)
@@ -431,9 +439,10 @@ class Router:
             session.close()
 
     def _serve_at(self, sock: socket.socket) -> Coroutine[Any, Any, asyncio.Server]:
+        backlog = self.config["tcp-backlog"]  # Else asyncio sets its own.
         if sock.family is socket.AF_UNIX:
-            return self.loop.create_unix_server(self._session, sock=sock)
-        return self.loop.create_server(self._session, sock=sock)
+            return self.loop.create_unix_server(self._session, sock=sock, backlog=backlog)
+        return self.loop.create_server(self._session, sock=sock, backlog=backlog)
 
     async def _drain(self) -> None:
         """Waits for the answers of what is under way, and for the clients to get them."""
@@ -441,10 +450,17 @@ class Router:
         while any(map(_is_owed, self.sessions.values())) and self.loop.time() < deadline:
             await asyncio.sleep(0.01)
 
+    def fail(self, reason: str) -> None:
+        """Stops because it can't go on: whoever started it decides what then."""
+        logger.error("%s: start them all anew", reason)
+        self.service.exit_status = FAILED
+        self.stop()
+
     def stop(self) -> None:
         """Ends `serve` in order: no more commands are begun, and those under way are answered."""
         self.stopping = True
         self.known = False
+        self.service.stopping()
         self.stopped.set()
 
     def stop_on_signals(self, supervisor_fd: int) -> None:

@@ -62,6 +62,6 @@ def signalled(router: "Router", name: str) -> None:
 
 
 def tell_supervisor(router: "Router", number: int) -> None:
-    """Tells the supervisor what becomes of its order to stop. systemd has no ear for that: it waits TimeoutStopSec."""
+    """Tells the supervisor what becomes of its order to stop. What systemd hears of it is in service.py."""
     if router.config["supervisor-fd"] >= 0 and os.getppid() == PARENT:
         os.kill(PARENT, number)

@@ -21,6 +21,8 @@ def main(argv: list[str]) -> int:
     """Runs the shard; its exit status. What keeps it from starting is one line on standard error."""
     try:
         config = Config.from_arguments(argv, environ=os.environ)
+        if not 0 <= config["index"] < config["shards"]:
+            raise ConfigError(f"there is no shard {config['index']}: shards is {config['shards']}, the first is 0")
         set_up(config, f"shard {config['index']}")
         if config["set-proc-title"]:
             setproctitle(f"shardis: shard {config['index']}")

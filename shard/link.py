@@ -53,7 +53,7 @@ class Link:
         shard.links.add(self)
         state = shard.state_for_router()
         hello = {"index": shard.index, "pid": os.getpid(), "state": state, "table": shard.executor.table.to_wire()}
-        hello["appendonly"] = shard.config["appendonly"]
+        hello["appendonly"], hello["shards"] = shard.config["appendonly"], shard.config["shards"]
         self.send({"hello": hello, "refusal": str(shard.executor.refusal or "")})
 
     def data_received(self, data: bytes) -> None:

@@ -20,6 +20,7 @@ from common.config import Config
 from common.errors import RedisError
 from common.log import set_level
 from common.slot import Owners, slot_function, slots_of_shard
+from common.systemd import systemd
 from shard import listeners, loan, log_switch, rdb_start
 from shard.aof import Aof, Fsync
 from shard.commands.table import TABLE
@@ -35,6 +36,7 @@ from shard.log_files import Disk, read_layout, write_layout
 from shard.redo import Book
 from shard.rewriter import Rewriter
 from shard.save import Saves
+from shard.service import Service
 from shard.snapshot_file import SnapshotFiles
 from shard.states import fill
 from shard.sync_waits import SyncWaits
@@ -90,6 +92,7 @@ class Shard:
         self.saves = Saves(self)
         self.first_logs = FirstLogs(config.values, index)
         self.links: set[Link] = set()
+        self.service = Service(self, systemd())
         self.started_s = time.time()
         self.commands_loaded = 0
         self.loading_since_s = 0
@@ -123,6 +126,7 @@ class Shard:
         server = await self.loop.create_unix_server(lambda: cast(asyncio.Protocol, Link(self)), path)
         os.chmod(path, 0o600)
         self.check_layout()
+        self.service.begin()
         self.saves.remove_left_overs()
         if rdb_start.is_due(self):
             await self.load_file()
@@ -187,6 +191,7 @@ class Shard:
         self.loaded = True
         log_switch.turn_or_say(self)
         self.sync_waits.tell()
+        self.service.look()
         if not self.may_lack:
             self.admit()
         for link in self.links if self.may_lack else ():
@@ -212,6 +217,7 @@ class Shard:
         """Begins to serve, or goes on."""
         self.executor.state(loading=False, refusal=self.executor.refusal)
         self.note_turn()
+        self.service.look()
         for link in self.links:
             link.send({"state": "ready"})
 
@@ -258,6 +264,7 @@ class Shard:
         """Ends `serve` once what was begun is on disk; if it `failed`, so that the shard is started again."""
         self.failed = self.failed or failed
         self.stopped.set()
+        self.service.stopping()
 
     def stop_on_signals(self, supervisor_fd: int) -> None:
         """SIGTERM and SIGINT stop the shard in order, and so does the end of the supervisor."""

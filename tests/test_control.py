@@ -64,6 +64,15 @@ def test_info(tmp_path: Path) -> None:
     on_a_shard(tmp_path, scene)
 
 
+def test_keys_are_counted(tmp_path: Path) -> None:
+    def scene(shard: Shard) -> None:
+        assert ask(shard, "count_keys") == 0
+        call(shard, "SET a 1", "RPUSH b 1 2")
+        assert ask(shard, "count_keys") == 2
+
+    on_a_shard(tmp_path, scene)
+
+
 def test_counts_are_forgotten(tmp_path: Path) -> None:
     def scene(shard: Shard) -> None:
         call(shard, "GET k", "INCR k x")

@@ -55,7 +55,7 @@ LAYERS = (
     {"shard.rewrite", "shard.rewriter", "shard.log_switch"},
     {"shard.rdb_loading", "shard.save", "shard.rdb_start"},
     {"shard.reload"},
-    {"shard.link"},
+    {"shard.link", "shard.service"},
     {"shard.server", "shard.__main__", "shard.resharding", "shard.resharding_tasks"},
 )
 """Inside a shard: each imports only from its own layer and those before it."""
@@ -81,6 +81,7 @@ AT_THE_RIM = {
     "router/listening.py": "a part of server.py: the sockets that clients come in by",
     "router/session.py": "the design's",
     "router/link.py": "the design's",
+    "router/listener.py": "a part of server.py: the sockets that clients connect to",
     "shard/__main__.py": "the design's",
     "shard/link.py": "a shard's end of the link, as router/link.py is the router's",
     "shard/server.py": "the design's",
@@ -105,6 +106,7 @@ AT_THE_RIM = {
     "shard/resharding_tasks.py": "what its processes read and write",
     "shard/task_pool.py": "starts these processes",
     "common/__init__.py": "one look at the environment, when it is imported",
+    "common/systemd.py": "words to systemd, and what it has opened",
     "common/config.py": "puts paths together and counts cores, before anything runs",
     "common/peer.py": "asks the kernel who is at the other end of a link",
     "common/config_file.py": "reads the file that the command line names, before anything runs",

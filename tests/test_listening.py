@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from common.config import Config
-from router.listening import CannotListen, Doors, keep_alive, tcp_sockets, unix_socket
+from router.listening import CannotListen, Doors, handed_over, keep_alive, tcp_socket, tcp_sockets, unix_socket
 from tests.reference import Reference, reference_binary
 from tests.resp_client import Client, Status
 from tests.servers import ROOT, Server, Shardis, free_port
@@ -183,3 +183,32 @@ def test_keep_alive_of_clients(start: Callable[[Server], Server], kind: type[Ser
         with server.connect() as second:
             assert second.call("PING") == PONG
             assert timer_of(server, second) == "00"
+
+
+# --- Opened by systemd -----------------------------------------------------------------------------------------------
+
+
+def test_sockets_of_systemd_go_before_the_directives() -> None:
+    opened = tcp_socket("127.0.0.1", 0, 10)
+    opened.setblocking(True)
+    address = opened.getsockname()
+    fd = opened.detach()
+    os.set_inheritable(fd, True)
+    config = Config.from_arguments(["--bind", "192.0.2.1", "--port", "1"])
+    doors = Doors(config, [fd])
+    (sock,) = doors.open()
+    assert sock.getsockname() == address and config["port"] == address[1]
+    assert not sock.getblocking() and not sock.get_inheritable()
+    doors.close()
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_a_descriptor_that_is_no_listener(kind: socket.SocketKind) -> None:
+    with socket.socket(socket.AF_INET, kind) as sock, pytest.raises(CannotListen, match="is no listening TCP socket"):
+        handed_over(os.dup(sock.fileno()))
+
+
+def test_a_unix_socket_is_none_for_clients() -> None:
+    one, other = socket.socketpair()
+    with one, other, pytest.raises(CannotListen, match="is no listening TCP socket"):
+        handed_over(os.dup(one.fileno()))

@@ -113,9 +113,15 @@ def shutdown(session: "Session", *options: bytes) -> Waiting | NoReply:
     if needs_save(router, hows):
 
         def begin(end: End) -> None:
-            shut_down(router, hows, lambda done: end(NO_REPLY if done else RedisError(CANNOT)))
+            def over(done: bool) -> None:
+                if done:
+                    router.service.ended_by_client()
+                end(NO_REPLY if done else RedisError(CANNOT))
+
+            shut_down(router, hows, over)
 
         return Waiting(begin)
     session.end()
+    router.service.ended_by_client()
     router.stop()
     return NO_REPLY
