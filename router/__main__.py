@@ -19,15 +19,17 @@ def main(argv: list[str]) -> int:
         set_up(config, "router")
         if config["set-proc-title"]:
             setproctitle("shardis: router")
-        return uvloop.run(run(config))
+        return uvloop.run(run(config, argv))
     except (ConfigError, OSError) as error:
         sys.stderr.write(f"shardis: {error}\n")  # In one write: others write there, too.
         return 1
 
 
-async def run(config: Config) -> int:
+async def run(config: Config, argv: list[str]) -> int:
     router = Router(config)
     router.stop_on_signals(config["supervisor-fd"])
+    if config["supervisor-fd"] < 0:  # The supervisor takes SIGHUP for the end of its terminal.
+        router.reload_on_signal(argv)
     settle()
     await router.serve()
     if router.fault:

@@ -22,7 +22,7 @@ from common.errors import RedisError
 from common.log import set_level
 from common.slot import Owners
 from common.systemd import systemd
-from router import monitor, rewrites, saving, shutdown, tracking
+from router import config_reload, monitor, rewrites, saving, shutdown, tracking
 from router.acl import Users
 from router.admission import refusal
 from router.batch import Route, Run
@@ -469,6 +469,10 @@ class Router:
             self.loop.add_signal_handler(number, shutdown.signalled, self, number.name.lower())
         if supervisor_fd >= 0:
             self.loop.add_reader(supervisor_fd, self.stop)
+
+    def reload_on_signal(self, argv: list[str]) -> None:
+        """SIGHUP has the configuration read again, from where `argv` says."""
+        self.loop.add_signal_handler(signal.SIGHUP, config_reload.reload, self, argv)
 
 
 def _is_owed(session: Session) -> bool:

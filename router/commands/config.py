@@ -7,6 +7,7 @@ from common.errors import RedisError
 from common.resp import OK, Status
 from router import config_rewrite
 from router.commands.table import TABLE
+from router.config_reload import State
 from router.dispatch import AskShards, is_local
 from router.link import LinkState
 
@@ -63,23 +64,13 @@ def set_(session: "Session", *words: bytes) -> AskShards:
     """Sets configuration parameters in-flight."""
     router = session.router
     config = router.config
-    before, changed_before = dict(config.values), set(config.changed)
+    state = State(router)
     changed = config.set_arguments(words, is_local=is_local(session))
-    router.configure()
-    default_before = router.users.default.copy()
-    if "requirepass" in changed:
-        router.users.set_default_password(changed["requirepass"])
+    state.take_over(changed)
 
     def merge(answers: list[str]) -> Status:
         for refusal in filter(None, answers):
-            # All or nothing, also where it takes a shard to tell: a log that can't be turned on.
-            config.values.update({name: before[name] for name in changed})
-            config.changed = changed_before
-            router.configure()
-            if "requirepass" in changed:
-                router.users.restore_default(default_before)
-            for index in shards_that_are_up(session):
-                router.links[index].tell(["config", {name: before[name] for name in changed}])
+            state.take_back()  # A log that can't be turned on.
             raise RedisError(refusal)
         return OK
 
