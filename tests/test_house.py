@@ -81,7 +81,6 @@ AT_THE_RIM = {
     "router/listening.py": "a part of server.py: the sockets that clients come in by",
     "router/session.py": "the design's",
     "router/link.py": "the design's",
-    "router/listener.py": "a part of server.py: the sockets that clients connect to",
     "shard/__main__.py": "the design's",
     "shard/link.py": "a shard's end of the link, as router/link.py is the router's",
     "shard/server.py": "the design's",

@@ -1,0 +1,215 @@
+"""The command `shardis-apply`: has the units of systemd follow shardis.conf.
+
+What the configuration says and systemd has to know stands in files beside the units, which only this writes:
+
+    shardis.socket.d/50-shardis.conf             the addresses and the port, and the backlog
+    shardis-router.service.d/50-shardis.conf     how many files, which are clients
+    shardis-shard@2.service.d/50-cpu.conf        the core of a shard, with --pin; of the router the same
+    shardis.target.wants/shardis-shard@2.service that there is a shard 2
+
+Rule 1: it is the same however often it is done, and what has not changed is not touched.
+"""
+
+import argparse
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from common.config import Config, ConfigError, read_text
+
+CONFIG = "/etc/shardis/shardis.conf"
+UNITS = "/etc/systemd/system"
+FILES_BESIDE_CLIENTS = 128  # Links, logs, listening sockets.
+SHARDS_MAX = 1024
+
+TARGET, SOCKET, ROUTER = "shardis.target", "shardis.socket", "shardis-router.service"
+SHARDS, PREPARE = "shardis-shard@*.service", "shardis-prepare.service"
+OWN, CPU = "50-shardis.conf", "50-cpu.conf"
+HEAD = "# Written by shardis-apply from shardis.conf: what is changed here is written over.\n"
+
+Run = Callable[[Sequence[str]], int]
+
+
+def main() -> int:
+    """Does it; the exit status. What keeps it from that is one line on standard error."""
+    options = parser().parse_args()
+    try:
+        return apply(options, Path(UNITS), systemctl)
+    except (ConfigError, OSError, ValueError) as error:
+        sys.stderr.write(f"shardis-apply: {error}\n")
+        return 1
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        prog="shardis-apply",
+        description="Has the units of systemd follow shardis.conf, and restarts Shardis where that takes it.",
+    )
+    made.add_argument("--config", default=CONFIG, metavar="FILE", help=f"instead of {CONFIG}")
+    made.add_argument(
+        "--shards", type=int, metavar="N", help="write this number into the file; the data is re-hashed at the restart"
+    )
+    pin = made.add_mutually_exclusive_group()
+    pin.add_argument("--pin", action="store_true", default=None, help="give each shard, and the router, a core")
+    pin.add_argument("--no-pin", dest="pin", action="store_false", help="let them run on any core, as at first")
+    made.add_argument("--no-restart", action="store_true", help="leave what runs as it is, until it is restarted")
+    return made
+
+
+def systemctl(arguments: Sequence[str]) -> int:
+    """Runs it; its exit status."""
+    return subprocess.run(["systemctl", *arguments], check=False).returncode
+
+
+def apply(options: argparse.Namespace, units: Path, run: Run) -> int:
+    """Writes what has changed and tells systemd; the exit status.  Raises ConfigError, OSError, ValueError."""
+    config = Config.from_arguments([options.config])
+    if options.shards is not None:
+        set_shards(config, Path(options.config), options.shards)
+    shards = config["shards"]
+    pinned = is_pinned(units) if options.pin is None else options.pin
+    changed = write_drop_ins(units, drop_ins(config, sorted(os.sched_getaffinity(0)) if pinned else []))
+    changed |= enable(units, shards, run)
+    run(["daemon-reload"])
+    if options.no_restart or run(["--quiet", "is-active", TARGET]):
+        return 0
+    if not changed:
+        print("The units are as they should be; reloading shardis.conf.")
+        return run(["reload", TARGET])
+    print(f"Restarting Shardis with {shards} shards: the data is re-hashed first if there were others.")
+    # Not "restart": that would start those again which are no longer wanted. All by name, for who stops a target does
+    # not wait for what stops with it; and a start before its end would keep shards that know nothing of the new number.
+    return run(["stop", TARGET, SOCKET, ROUTER, SHARDS, PREPARE]) or run(["start", TARGET])
+
+
+def set_shards(config: Config, path: Path, shards: int) -> None:
+    """Writes the number of shards into the configuration file.  Raises ValueError."""
+    if not 1 <= shards <= SHARDS_MAX:
+        raise ValueError(f"--shards is 1 to {SHARDS_MAX}")
+    config.override("shards", str(shards))
+    config.given["shards"] = shards
+    old = read_text(str(path))
+    new = config.rewrite(old)
+    if new != old:
+        replace(path, new)
+
+
+def is_pinned(units: Path) -> bool:
+    return (units / f"{ROUTER}.d" / CPU).exists()
+
+
+# What the files say
+
+
+def drop_ins(config: Config, cores: Sequence[int]) -> dict[str, str]:
+    """The texts of the files, by their names below the folder of the units; `cores` are to be given away, if any."""
+    made = {
+        f"{SOCKET}.d/{OWN}": socket_text(config),
+        f"{ROUTER}.d/{OWN}": f"[Service]\nLimitNOFILE={config['maxclients'] + FILES_BESIDE_CLIENTS}\n",
+    }
+    if cores:
+        # The router first: it is what all commands go through. Where there are more shards than cores they share.
+        names = [ROUTER, *map(shard_unit, range(config["shards"]))]
+        for place, name in enumerate(names):
+            made[f"{name}.d/{CPU}"] = f"[Service]\nCPUAffinity={cores[place % len(cores)]}\n"
+    return {name: HEAD + text for name, text in made.items()}
+
+
+def shard_unit(index: int) -> str:
+    return f"shardis-shard@{index}.service"
+
+
+def socket_text(config: Config) -> str:
+    """The addresses of `bind`, without those that it forgives and that are not there.  Raises ValueError."""
+    if not config["port"]:
+        raise ValueError("port 0 would leave shardis.socket nothing to listen on")
+    streams = [address_text(host, config["port"]) for host in hosts(config["bind"].split(), is_there)]
+    if not streams:
+        raise ValueError(f"bind {config['bind']} names no address of this machine")
+    lines = ["[Socket]", "ListenStream=", *(f"ListenStream={stream}" for stream in streams)]
+    return "".join(f"{line}\n" for line in [*lines, f"Backlog={config['tcp-backlog']}"])
+
+
+def hosts(addresses: Iterable[str], there: Callable[[str], bool]) -> list[str]:
+    """The addresses to listen on, as numbers."""
+    named = {"*": "0.0.0.0", "::*": "::"}
+    found = []
+    for address in addresses:
+        host = named.get(address.removeprefix("-"), address.removeprefix("-"))
+        if not address.startswith("-") or there(host):
+            found.append(host)
+    return found
+
+
+def is_there(host: str) -> bool:
+    """Whether this machine has the address."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((host, 0))
+    except OSError:
+        return False
+    return True
+
+
+def address_text(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+# What is done
+
+
+def write_drop_ins(units: Path, wanted: dict[str, str]) -> bool:
+    """Writes the files and removes those that are not wanted; whether that changed something."""
+    old = [*units.glob(f"shardis*.d/{OWN}"), *units.glob(f"shardis*.d/{CPU}")]
+    changed = False
+    for path in old:
+        if path.relative_to(units).as_posix() not in wanted:
+            path.unlink()
+            if not any(path.parent.iterdir()):  # What the administrator wrote stays.
+                path.parent.rmdir()
+            changed = True
+    for name, text in wanted.items():
+        path = units / name
+        if not path.exists() or path.read_text() != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            changed = True
+    return changed
+
+
+def enabled(units: Path) -> set[str]:
+    """The units of the shards that the target wants."""
+    names = (path.name for path in units.glob(f"{TARGET}.wants/shardis-shard@*.service"))
+    return {name for name in names if re.fullmatch(r"shardis-shard@\d+\.service", name)}
+
+
+def enable(units: Path, shards: int, run: Run) -> bool:
+    """Has as many shards started with the target; whether that changed something.  Raises OSError."""
+    wanted, found = {shard_unit(index) for index in range(shards)}, enabled(units)
+    for verb, names in (("disable", found - wanted), ("enable", wanted - found)):
+        if names and run(["--quiet", verb, *sorted(names)]):
+            raise OSError(f"systemctl {verb} has failed")
+    return wanted != found
+
+
+def replace(path: Path, text: str) -> None:
+    """Replaces a file at once, its owner and mode kept."""
+    kept = path.stat()
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    with open(
+        os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w", errors="surrogateescape"
+    ) as file:
+        file.write(text)
+        os.fchown(file.fileno(), kept.st_uid, kept.st_gid)
+        os.fchmod(file.fileno(), kept.st_mode & 0o777)
+        os.fsync(file.fileno())
+    os.rename(temporary, path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

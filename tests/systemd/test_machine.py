@@ -1,0 +1,326 @@
+"""Shardis as a service, on a machine that the real systemd has booted: see lab.py.
+
+The tests stand in the order of a service's life and run on one machine; each leaves it running with three shards.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import pytest
+
+from tests.resp_client import Client, Error, Status
+from tests.systemd.installed import ALL, CHECKOUT, PREFIX, Installed, binds, make_environment
+from tests.systemd.lab import Lab, NoLab
+from tests.writers import Writer, faults, wait_for_progress, writing
+
+SHARDS = 3
+ROUTER = "shardis-router.service"
+SHARD = "shardis-shard@1.service"
+WATCHDOG_S = 4
+EXPOSURE_MAX = 15
+"""In tenths, of what `systemd-analyze security` says."""
+OK = Status(b"OK")
+KEYS = 200
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    try:
+        with Lab(binds()) as machine:
+            yield machine
+    except NoLab as reason:
+        pytest.skip(f"no systemd can be booted here: {reason}")
+
+
+@pytest.fixture(scope="module")
+def service(lab: Lab) -> Installed:
+    """Installed and started. Its watchdog is quicker than the one that is shipped."""
+    make_environment(lab)
+    made = Installed(lab)
+    assert "systemctl start shardis.target" in made.install("--shards", str(SHARDS))
+    made.configure(f"port {made.port}")
+    for unit in ("shardis-shard@.service", ROUTER):
+        folder = f"/etc/systemd/system/{unit}.d"
+        text = f"[Service]\\nWatchdogSec={WATCHDOG_S}\\n"
+        lab.check("sh", "-c", f"mkdir -p {folder} && printf '{text}' >{folder}/test.conf")
+    lab.check("shardis-apply")
+    made.systemctl("start", "shardis.target")
+    with made.connect() as client:
+        for number in range(KEYS):
+            assert client.call("SET", f"key:{number}", number) == OK
+    return made
+
+
+def assert_has_keys(service: Installed) -> None:
+    with service.connect() as client:
+        assert client.call("MGET", *(f"key:{number}" for number in range(KEYS))) == [b"%d" % n for n in range(KEYS)]
+
+
+def ready(service: Installed) -> bool:
+    """Whether the router says that all shards serve."""
+    return service.show(ROUTER, "StatusText").startswith(f"{SHARDS} of {SHARDS} shards ready")
+
+
+def restarts(service: Installed, unit: str) -> int:
+    return int(service.show(unit, "NRestarts"))
+
+
+def load(service: Installed, seed: int) -> AbstractContextManager[list[Writer]]:
+    """Writers, who take it that there is no key of theirs."""
+    with service.connect() as client:
+        client.call("DEL", "none", *client.call("KEYS", "writer*"))
+    return writing(service, seed)
+
+
+@contextmanager
+def knocking(service: Installed) -> Iterator[list[str]]:
+    """Somebody connects all the time; the list gets those times when the port was closed."""
+    refused: list[str] = []
+    stop = threading.Event()
+
+    def knock() -> None:
+        while not stop.is_set():
+            try:
+                with Client(service.address) as client:
+                    client.call("PING")
+            except ConnectionRefusedError as error:
+                refused.append(str(error))
+            except OSError:  # Cut off by the end of a router.
+                pass
+
+    thread = threading.Thread(target=knock, daemon=True)
+    thread.start()
+    try:
+        yield refused
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_start(service: Installed) -> None:
+    """`start` returns when all serve: the first command finds no shard that loads."""
+    port = str(service.port)
+    assert service.lab.check("redis-cli", "-p", port, "PING") == "PONG\n"
+    assert service.lab.check("redis-cli", "-p", port, "SET", "key:0", "0") == "OK\n"
+    units = [*ALL, *(f"shardis-shard@{index}.service" for index in range(SHARDS))]
+    assert {unit: service.show(unit, "ActiveState") for unit in units} == dict.fromkeys(units, "active")
+    assert ready(service)
+    service.until(lambda: f" {KEYS} keys" in service.show(ROUTER, "StatusText"), "the router counts the keys")
+    shards = [f"shardis-shard@{index}.service" for index in range(SHARDS)]
+    service.until(
+        lambda: sum(int(service.show(unit, "StatusText").split()[0]) for unit in shards) == KEYS,
+        "the shards count their keys",
+    )
+    assert service.show(ROUTER, "LimitNOFILE") == "10128"
+
+
+def test_the_port_is_the_sockets(service: Installed) -> None:
+    with service.connect() as client:
+        assert client.call("CONFIG", "GET", "port") == [b"port", b"%d" % service.port]
+    assert restarts(service, ROUTER) == 0
+
+
+@pytest.mark.parametrize("unit", [SHARD, ROUTER])
+def test_a_process_is_killed_under_load(service: Installed, unit: str) -> None:
+    """It is there again, the port was never closed, and nothing that was acknowledged is lost."""
+    before = restarts(service, unit)
+    with load(service, seed=len(unit)) as writers, knocking(service) as refused:
+        wait_for_progress(writers, 50)
+        service.kill(unit, "KILL")
+        service.until(lambda: restarts(service, unit) == before + 1 and ready(service), f"{unit} is there again")
+        wait_for_progress(writers, 50)
+    assert not faults(service, writers)
+    assert not refused
+    assert_has_keys(service)
+
+
+@pytest.mark.parametrize("unit", [SHARD, ROUTER])
+def test_a_loop_that_is_stuck_is_killed(service: Installed, unit: str) -> None:
+    pid = service.main_pid(unit)
+    before = restarts(service, unit)
+    service.kill(unit, "STOP")
+    service.until(lambda: restarts(service, unit) == before + 1 and ready(service), "the watchdog saw it")
+    assert service.main_pid(unit) != pid
+    assert "Watchdog timeout" in service.lab.check("journalctl", "--no-pager", "-u", unit)
+    assert_has_keys(service)
+
+
+def test_the_port_is_open_while_the_router_is_restarted(service: Installed) -> None:
+    pid = service.main_pid(ROUTER)
+    shards = [service.main_pid(f"shardis-shard@{index}.service") for index in range(SHARDS)]
+    with load(service, seed=9) as writers, knocking(service) as refused:
+        wait_for_progress(writers, 20)
+        service.systemctl("restart", ROUTER)
+        assert service.main_pid(ROUTER) != pid and ready(service)
+        wait_for_progress(writers, 20)
+    assert not faults(service, writers)
+    assert not refused
+    assert [service.main_pid(f"shardis-shard@{index}.service") for index in range(SHARDS)] == shards
+
+
+def test_reload(service: Installed) -> None:
+    """What CONFIG SET could change holds, on the shards too; what it could not is named, a fault changes nothing."""
+
+    def value(name: str) -> bytes:
+        return bytes(client.call("CONFIG", "GET", name)[1])
+
+    def said(words: str) -> bool:
+        return words in service.lab.check("journalctl", "--no-pager", "-u", ROUTER)
+
+    with service.connect() as client:
+        service.configure("set-max-intset-entries 2", "tcp-backlog 100")
+        service.systemctl("reload", "shardis.target")
+        service.until(lambda: value("set-max-intset-entries") == b"2", "the router has reloaded")
+        for number in range(20):
+            client.call("SADD", f"set:{number}", 1, 2, 3)
+            assert client.call("OBJECT", "ENCODING", f"set:{number}") == b"listpack"
+            client.call("DEL", f"set:{number}")
+        assert said("only a restart changes these directives: tcp-backlog")
+        service.configure("set-max-intset-entries 700", "maxclients none")
+        service.systemctl("reload", "shardis.target")
+        service.until(lambda: said("the configuration is not reloaded"), "the fault is named")
+        assert value("set-max-intset-entries") == b"2"
+        service.configure("set-max-intset-entries 512", "maxclients 10000", "tcp-backlog 511")
+        service.systemctl("reload", "shardis.target")
+        service.until(lambda: value("set-max-intset-entries") == b"512", "the router has reloaded again")
+
+
+def test_another_number_of_shards(service: Installed) -> None:
+    """One step, with the re-hash before the start; and back."""
+    for shards in (2, SHARDS):
+        assert f"with {shards} shards" in service.lab.check("shardis-apply", "--shards", str(shards))
+        assert_has_keys(service)
+        status = service.show(ROUTER, "StatusText")
+        assert status.startswith(f"{shards} of {shards} shards ready")
+        running = service.lab.check("systemctl", "--plain", "--no-legend", "list-units", "shardis-shard@*").split("\n")
+        assert len([line for line in running if " running " in line]) == shards
+    assert service.show(SHARD, "Result") == "success"
+
+
+def test_a_core_for_each(service: Installed) -> None:
+    def cores(unit: str) -> str:
+        lines = service.lab.check("cat", f"/proc/{service.main_pid(unit)}/status").splitlines()
+        return next(line.split()[1] for line in lines if line.startswith("Cpus_allowed_list"))
+
+    free = cores(SHARD)
+    service.lab.check("shardis-apply", "--pin")
+    assert cores(ROUTER).isdigit() and cores(SHARD).isdigit()
+    assert "as they should be" in service.lab.check("shardis-apply")
+    service.lab.check("shardis-apply", "--no-pin")
+    assert cores(SHARD) == free
+    assert_has_keys(service)
+
+
+def test_a_second_installation_changes_nothing(service: Installed) -> None:
+    pid = service.main_pid(ROUTER)
+    service.install()
+    assert service.main_pid(ROUTER) == pid
+    assert_has_keys(service)
+
+
+def test_a_client_ends_all(service: Installed) -> None:
+    """SHUTDOWN stops the shards too, and closes the port: the next client must not start it again."""
+    with service.connect() as client:
+        client.send("SHUTDOWN")
+        with pytest.raises(ConnectionError):
+            client.read()
+    service.until(lambda: not is_anything_active(service), "all has stopped")
+    with pytest.raises(ConnectionRefusedError):
+        service.connect()
+    service.systemctl("start", "shardis.target")
+    assert_has_keys(service)
+
+
+def is_anything_active(service: Installed) -> bool:
+    lines = service.lab.check("systemctl", "--plain", "--no-legend", "list-units", "--state=active,deactivating")
+    return any(line.startswith("shardis") and not line.startswith("shardis.slice") for line in lines.splitlines())
+
+
+def test_stop(service: Installed) -> None:
+    """The router first, then the shards; nobody has to be killed, and what was answered is on disk."""
+    with load(service, seed=5) as writers:
+        wait_for_progress(writers, 50)
+        service.systemctl("stop", "shardis.target")
+        service.until(lambda: not is_anything_active(service), "all has stopped")
+        results = [service.show(unit, "Result") for unit in (ROUTER, "shardis-shard@0.service", SHARD)]
+        assert results == ["success"] * 3
+        service.systemctl("start", "shardis.target")
+        wait_for_progress(writers, 20)
+    assert not faults(service, writers)
+    journal = service.lab.check("journalctl", "--no-pager", "-u", "shardis*", "--output=cat")
+    stopped = journal[: journal.rindex("Stopped shardis-prepare")]
+    order = [stopped.rindex(f"Stopped {unit}") for unit in (ROUTER, SHARD)]
+    assert order == sorted(order)
+
+
+def test_a_damaged_log_is_not_tried_again_and_again(service: Installed) -> None:
+    """The others serve; once it is whole, one start is all it takes."""
+    before = restarts(service, SHARD)
+    service.systemctl("stop", SHARD)
+    paths = service.lab.check("sh", "-c", "ls /var/lib/shardis/*/shard-1/appendonlydir/*.manifest").split()
+    path = paths[0] if paths else ""
+    service.lab.check("sh", "-c", f"cp -p {path} {path}.kept; echo nonsense >{path}")
+    service.lab.run("systemctl", "start", SHARD)
+    service.until(lambda: service.show(SHARD, "ActiveState") == "failed", "it has given up")
+    assert restarts(service, SHARD) == before and service.show(SHARD, "ExecMainStatus") == "1"
+    with service.connect() as client:
+        answers = [client.call("GET", f"key:{number}") for number in range(KEYS)]
+    assert any(isinstance(answer, Error) for answer in answers) and any(type(answer) is bytes for answer in answers)
+    assert "down: shard 1" in service.show(ROUTER, "StatusText")
+    service.lab.check("mv", f"{path}.kept", path)
+    service.systemctl("start", SHARD)
+    service.until(lambda: ready(service), "the shard is back")
+    assert_has_keys(service)
+
+
+@pytest.mark.parametrize("unit", [ROUTER, SHARD, "shardis-prepare.service"])
+def test_hardening(service: Installed, unit: str) -> None:
+    limit = f"--threshold={EXPOSURE_MAX}"
+    service.lab.check("systemd-analyze", "security", "--no-pager", limit, unit)
+
+
+def test_units_have_no_faults(service: Installed) -> None:
+    units = [f"/etc/systemd/system/{unit}" for unit in (*ALL, "shardis.slice", SHARD.replace("@1", "@"))]
+    done = service.lab.run("systemd-analyze", "verify", *units)
+    assert (done.returncode, [line for line in done.stderr.splitlines() if "shardis" in line]) == (0, [])
+
+
+@pytest.mark.parametrize("how", ["reboot", "power cut"])
+def test_the_next_boot(service: Installed, how: str) -> None:
+    """It starts by itself and has what was answered; for a power cut, what was on disk with `always`."""
+    with service.connect() as client:
+        assert client.call("CONFIG", "SET", "appendfsync", "always") == OK
+        assert client.call("SET", "last", how) == OK
+    service.lab.shut_down() if how == "reboot" else service.lab.cut_power()
+    with pytest.raises(ConnectionRefusedError):
+        service.connect()
+    service.lab.boot()
+    service.until(lambda: service.show("shardis.target", "ActiveState") == "active", "it has started by itself")
+    with service.connect() as client:
+        assert client.call("GET", "last") == how.encode()
+    assert_has_keys(service)
+
+
+def test_uninstall_leaves_the_data_alone(service: Installed) -> None:
+    """And the configuration beside it, which was changed. The user is gone; a new one has the number of the data."""
+    lab = service.lab
+    assert "/var/lib/shardis" in lab.check(f"{CHECKOUT}/deploy/install.sh", "--uninstall")
+    left = [
+        path.relative_to(lab.changes).as_posix()
+        for path in lab.changes.rglob("*")
+        if "shardis" in path.name and not path.is_char_device()  # Those say what is gone.
+    ]
+    kept = {path for path in left if not path.startswith("var/lib/shardis/")}
+    assert kept == {"var/lib/shardis"}
+    assert "var/lib/shardis/shardis.conf.uninstalled" in left
+    assert lab.run("id", "shardis").returncode
+    owner = lab.check("stat", "-c", "%u", "/var/lib/shardis/layout.json")
+    make_environment(lab)
+    service.install("--shards", str(SHARDS))
+    service.configure(f"port {service.port}")
+    lab.check("shardis-apply")
+    service.systemctl("start", "shardis.target")
+    assert_has_keys(service)
+    assert lab.check("id", "-u", "shardis") == owner
+    assert PREFIX in lab.check("readlink", "/usr/local/bin/shardis")
