@@ -61,7 +61,7 @@ uninstall() {
     fi
     rm -rf /etc/shardis /run/shardis
     rm -f /usr/local/bin/shardis /usr/local/bin/shardis-apply
-    if [ -e "$prefix/bin/shardis-apply" ]; then
+    if [ -e "$prefix/bin/shardis-apply" ] && [ -f "$prefix/pyvenv.cfg" ]; then # Never /usr, whatever --prefix says.
         rm -rf "$prefix"
     fi
     if id shardis >/dev/null 2>&1; then

@@ -186,6 +186,16 @@ def test_reload(service: Installed) -> None:
         service.until(lambda: value("set-max-intset-entries") == b"512", "the router has reloaded again")
 
 
+def test_the_configuration_is_rewritten(service: Installed) -> None:
+    """The one file outside of its data that the service may write."""
+    with service.connect() as client:
+        assert client.call("CONFIG", "SET", "slowlog-max-len", 77) == OK
+        assert client.call("CONFIG", "REWRITE") == OK
+    text = service.lab.check("cat", "/etc/shardis/shardis.conf")
+    assert "slowlog-max-len 77" in text and f"port {service.port}" in text and "rundir /run/shardis" in text
+    assert service.lab.check("stat", "-c", "%U %a", "/etc/shardis/shardis.conf") == "shardis 640\n"
+
+
 def test_another_number_of_shards(service: Installed) -> None:
     """One step, with the re-hash before the start; and back."""
     for shards in (2, SHARDS):
