@@ -92,6 +92,7 @@ def set_shards(config: Config, path: Path, shards: int) -> None:
         raise ValueError(f"--shards is 1 to {SHARDS_MAX}")
     config.override("shards", str(shards))
     config.given["shards"] = shards
+    config.worked_out.discard("shards")
     old = read_text(str(path))
     new = config.rewrite(old)
     if new != old:

@@ -7,8 +7,7 @@ Rule 2: a file with a fault changes nothing, nor does one that a shard can't fol
 """
 
 import logging
-import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -57,10 +56,10 @@ class State:
         return any(self.router.config.values[name] != self.values[name] for name in self.names)
 
 
-def reload(router: "Router", argv: Sequence[str]) -> None:
-    """Takes over what `[FILE] [--name value ...]` says by now."""
+def reload(router: "Router", argv: Sequence[str], environ: Mapping[str, str]) -> None:
+    """Takes over what `[FILE] [--name value ...]` and the environment say by now."""
     try:
-        fresh = Config.from_arguments(argv, environ=os.environ)
+        fresh = Config.from_arguments(argv, environ=environ)
     except ConfigError as error:
         logger.warning("the configuration is not reloaded: %s", error)
         return

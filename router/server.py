@@ -108,8 +108,7 @@ class Router:
         """Whether writes over shards are recorded: where there are no logs there is nothing to agree with."""
         self.recovery = Recovery(self)
         self.rewrites = Rewrites(self)
-        self.holdings: set[Holding] = set()
-        """Those that are not over."""
+        self.holdings: set[Holding] = set()  # Those that are not over.
         self.pause = Pause(self)
         self.output = Output(self)
         self.eviction = Eviction(self)
@@ -122,9 +121,8 @@ class Router:
         self.log_syncs: dict[int, LogSync] = {}
         """Who waits for the logs of shards."""
         self.watched: dict[int, Watching] = {}  # By the number that the shards know it by.
-        self.stats = Stats()
+        self.stats, self.latency = Stats(), LatencyMonitor()
         self.sampler, self.logs = Sampler(), CommandLogs()
-        self.latency = LatencyMonitor()
         self.slow_us = NEVER
         """From which duration on a command is slow, for its log or for LATENCY."""
         self.started_ms = self.now_ms()
@@ -472,7 +470,7 @@ class Router:
 
     def reload_on_signal(self, argv: list[str]) -> None:
         """SIGHUP has the configuration read again, from where `argv` says."""
-        self.loop.add_signal_handler(signal.SIGHUP, config_reload.reload, self, argv)
+        self.loop.add_signal_handler(signal.SIGHUP, config_reload.reload, self, argv, os.environ)
 
 
 def _is_owed(session: Session) -> bool:

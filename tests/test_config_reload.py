@@ -30,7 +30,7 @@ class Scene:
 
     def reload(self, text: str) -> None:
         self.write(text)
-        reload(self.bare.router, self.argv())
+        reload(self.bare.router, self.argv(), {})
 
     async def told(self, *answers: Any) -> list[Any]:
         """What each shard was told since the last time; it answers so."""
