@@ -16,6 +16,7 @@ Rule 3: the new increment begins with the records that other shards may still as
 import logging
 import os
 import time
+from collections.abc import Iterator
 from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ from shard.log_swap import Swap
 from shard.rdb.crc64 import crc64
 from shard.rdb.file import FileWriter, aux_fields
 from shard.snapshot_file import Busy, SnapshotFile, Sync
-from shard.states import commands_of
+from shard.states import commands_of, each_command_of
 from shard.value import Value
 
 if TYPE_CHECKING:
@@ -206,13 +207,13 @@ class Rewrite:
         incremental = config["aof-rewrite-incremental-fsync"]
         begin = partial(shard.snapshots.begin, self.path, done=self._is_written)
         if not self.is_rdb:
-            self.file = begin(CommandWriter().entry, sync=Sync(incremental=incremental, checksum=False))
+            self.file = begin(CommandWriter(), sync=Sync(incremental=incremental, checksum=False))
             return
         writer = FileWriter(config.values)
         rss_bytes = shard.process_info()["rss_bytes"]
         head = writer.header(aux_fields(time.time_ns() // 1_000_000, rss_bytes, aof_base=True))
         sync = Sync(incremental=incremental, checksum=config["rdbchecksum"])
-        self.file = begin(writer.entry, head=head, end=partial(_end_of, writer, checksum=sync.checksum), sync=sync)
+        self.file = begin(writer, head=head, end=partial(_end_of, writer, checksum=sync.checksum), sync=sync)
 
     def _is_written(self, file: SnapshotFile, error: OSError | None) -> None:
         self.keys = file.keys
@@ -292,6 +293,15 @@ class CommandWriter:
         self._db = db
         parts += [encode(argv) for argv in commands_of(key, value, at_ms)]
         return b"".join(parts)
+
+    def entry_in_pieces(self, db: int, key: bytes, value: Value, at_ms: int) -> Iterator[bytes]:
+        """The same, a command at a time; the value must not change meanwhile. What is asked for between two pieces
+        stands behind the last."""
+        if db != self._db:
+            self._db = db
+            yield encode([b"SELECT", b"%d" % db])
+        for argv in each_command_of(key, value, at_ms):
+            yield encode(argv)
 
 
 def _end_of(writer: FileWriter, file: SnapshotFile, *, checksum: bool) -> bytes:

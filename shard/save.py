@@ -113,7 +113,7 @@ class Saves:
         joins = shard.index == JOINER
         sync = Sync(incremental=config["rdb-save-incremental-fsync"], at_end=joins, checksum=config["rdbchecksum"])
         head = self.header(writer) if joins else b""
-        self.file = shard.snapshots.begin(path, writer.entry, self._written, head=head, sync=sync)
+        self.file = shard.snapshots.begin(path, writer, self._written, head=head, sync=sync)
 
     def failed(self, reason: str) -> None:
         """Says that this shard has no part of the save that was to begin."""

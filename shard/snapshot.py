@@ -4,15 +4,18 @@ A fork would double the memory, for a heap whose objects count their references 
 is walked slot by slot, and whoever changes a key that was not read out yet has it read out first: its pre-image. That
 is done key by key and not slot by slot: in a keyspace of 10 M keys the first change in each slot would take 1 ms more.
 
-Rule 1: `encode` is given every key once: as it was at the moment when the snapshot was begun, and at once, so that no
-        value has to be copied. The keys come in no order.
+Rule 1: the encoder is given every key once: as it was at the moment when the snapshot was begun. The keys come in no
+        order.
 Rule 2: the keyspace says what is about to change (Keyspace.snapshot), before it does: a change of a value in place too,
         and that a time has come.
-Rule 3: what is thrown away as a whole (FLUSHALL) stays until it was read out.
+Rule 3: no value is copied. A large one is read out in pieces, and at once if it is about to change in the middle of
+        that. What has to be read out meanwhile comes behind its last piece.
+Rule 4: what is thrown away as a whole (FLUSHALL) stays until it was read out.
 """
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Protocol
 
 from shard.slots import PARTS, Slot, WideSlot, part_of
 from shard.value import Value
@@ -20,27 +23,73 @@ from shard.value import Value
 if TYPE_CHECKING:
     from shard.keyspace import Keyspace, Store
 
-Encode = Callable[[int, bytes, Value, int], bytes]
-"""Makes bytes of a db's number, a key, its value, and its expiry in ms or -1."""
+LARGE_LENGTH = 512
+"""A value with so many elements, or bytes, may be large."""
+LARGE_BYTES = 1 << 18
+"""A string of that size is."""
+STEP_BYTES = 1 << 16
+"""Of pieces that have waited so many come with one step, and a piece more."""
+
+
+class Encoder(Protocol):
+    """Makes bytes of a db's number, a key, its value, and its expiry in ms or -1."""
+
+    def entry(self, db: int, key: bytes, value: Value, at_ms: int, /) -> bytes: ...
+    def entry_in_pieces(self, db: int, key: bytes, value: Value, at_ms: int, /) -> Iterator[bytes]: ...
+
+
+def is_large(value: Value) -> bool:
+    """Whether reading it out takes long enough to be done in pieces. O(1)."""
+    return len(value) > (LARGE_BYTES if isinstance(value, bytes | bytearray) else LARGE_LENGTH)
 
 
 class Snapshot:
     """The keyspace of `store` as it is when this is made. One at a time; `end` must be called, whatever happens."""
 
-    def __init__(self, store: "Store", encode: Encode) -> None:
-        self.encode = encode
+    def __init__(self, store: "Store", encoder: Encoder) -> None:
+        self.encoder = encoder
         self.pieces: list[bytes] = []
         """What was encoded, until somebody takes it."""
         self.keys = 0
-        """How many keys were read out."""
+        """How many keys were read out, or are being read out."""
+        self.open: Iterator[bytes] | None = None
+        """The pieces of the value that is being read out."""
+        self.behind: deque[bytes] = deque()
+        """Pieces that come behind those."""
         self._store = store
         self._left = [DbSnapshot(self, db) for db in store.dbs if db.size]
 
     def step(self) -> bool:
-        """Reads out one slot, or a part of one that is wide; whether there may be more. O(keys in it)."""
+        """Reads out one slot, or a part of one that is wide, or a part of a value; whether there may be more. O(keys in
+        it)."""
+        if self.behind and self.open is None:
+            self._take_behind()
+            return True
         while self._left and not self._left[-1].walk():
             self._store.garbage += self._left.pop().garbage
-        return bool(self._left)
+        return bool(self._left or self.behind)
+
+    def _take_behind(self) -> None:
+        size_bytes = 0
+        while self.behind and size_bytes < STEP_BYTES:
+            piece = self.behind.popleft()
+            self.pieces.append(piece)
+            size_bytes += len(piece)
+
+    def add(self, piece: bytes) -> None:
+        """Takes what was encoded at once."""
+        if self.open is None and not self.behind:
+            self.pieces.append(piece)
+        else:
+            self.behind.append(piece)
+
+    def finish(self, pieces: Iterator[bytes]) -> None:
+        """Takes all that is left of a value in pieces, before it changes. O(n) in the value."""
+        if pieces is self.open:
+            self.open = None
+            self.behind.extendleft(reversed(list(pieces)))
+        else:
+            self.behind.extend(pieces)
 
     def end(self) -> None:
         """Says that nothing is wanted any more, also if not all was read out."""
@@ -53,7 +102,19 @@ class Snapshot:
 class DbSnapshot:
     """The part of one db."""
 
-    __slots__ = ("snapshot", "index", "slots", "expiries", "slot_of", "slot", "part", "until", "seen", "garbage")
+    __slots__ = (
+        "snapshot",
+        "index",
+        "slots",
+        "expiries",
+        "slot_of",
+        "slot",
+        "part",
+        "until",
+        "seen",
+        "large",
+        "garbage",
+    )
 
     def __init__(self, snapshot: Snapshot, db: "Keyspace") -> None:
         self.snapshot = snapshot
@@ -69,12 +130,17 @@ class DbSnapshot:
         self.until = db.store.slots_owned.stop
         self.seen: dict[int, set[bytes]] = {}
         """By slot, the keys in those to come that were read out before they changed, or that were not there."""
+        self.large: dict[bytes, Iterator[bytes]] = {}
+        """The pieces of the large values that were walked over; some of the first one may have been taken."""
         self.garbage: list[Any] = []
         db.snapshot = self
 
     def keep(self, key: bytes, at_ms: int = -1) -> None:
         """Hears that `key` is about to change, or to come, whose time `at_ms` was taken out already if it is given.
         O(1), and O(n) in its value if that was not read out yet."""
+        if self.large and (pieces := self.large.pop(key, None)) is not None:
+            self.snapshot.finish(pieces)
+            return
         slot = self.slot_of(key)
         if slot <= self.slot and (slot < self.slot or part_of(key) < self.part):
             return
@@ -86,7 +152,11 @@ class DbSnapshot:
         seen.add(key)
         value = self.slots[slot].get(key)
         if value is not None:
-            self._read_out(key, value, self.expiries.slots[slot].get(key, at_ms))
+            at_ms = self.expiries.slots[slot].get(key, at_ms)
+            if is_large(value):
+                self.snapshot.finish(self._in_pieces(key, value, at_ms))
+            else:
+                self._read_out(key, value, at_ms)
 
     def detach(self, db: "Keyspace") -> None:
         """Hears that all keys, which are those of `db` now, are about to be thrown away: they are left to this."""
@@ -95,7 +165,11 @@ class DbSnapshot:
         db.snapshot = None
 
     def walk(self) -> bool:
-        """Reads out the next slot that has keys, or part of one; False if there is none. O(keys in it)."""
+        """Reads out a piece of a large value, or the next slot that has keys, or part of one; False if there is
+        nothing. O(keys in it)."""
+        if self.large:
+            self._take_piece()
+            return True
         slots = self.slots
         while self.slot < self.until and not slots[self.slot]:
             self._next_slot()
@@ -113,6 +187,17 @@ class DbSnapshot:
             self._next_slot()
         return True
 
+    def _take_piece(self) -> None:
+        snapshot = self.snapshot
+        key, pieces = next(iter(self.large.items()))
+        piece = next(pieces, None)
+        if piece is not None:
+            snapshot.open = pieces
+            snapshot.pieces.append(piece)
+        else:
+            snapshot.open = None
+            del self.large[key]
+
     def _next_slot(self) -> None:
         self.seen.pop(self.slot, None)
         self.slot += 1
@@ -123,9 +208,17 @@ class DbSnapshot:
         seen = self.seen.get(self.slot, ())
         for key, value in keys.items():
             if key not in seen:
-                self._read_out(key, value, times.get(key, -1) if times else -1)
+                at_ms = times.get(key, -1) if times else -1
+                if len(value) > LARGE_LENGTH and is_large(value):
+                    self.large[key] = self._in_pieces(key, value, at_ms)
+                else:
+                    self._read_out(key, value, at_ms)
 
     def _read_out(self, key: bytes, value: Value, at_ms: int) -> None:
         snapshot = self.snapshot
         snapshot.keys += 1
-        snapshot.pieces.append(snapshot.encode(self.index, key, value, at_ms))
+        snapshot.add(snapshot.encoder.entry(self.index, key, value, at_ms))
+
+    def _in_pieces(self, key: bytes, value: Value, at_ms: int) -> Iterator[bytes]:
+        self.snapshot.keys += 1
+        return self.snapshot.encoder.entry_in_pieces(self.index, key, value, at_ms)

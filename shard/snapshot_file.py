@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from shard.log_buffer import Piece
 from shard.rdb.crc64 import crc64
-from shard.snapshot import Encode, Snapshot
+from shard.snapshot import Encoder, Snapshot
 
 if TYPE_CHECKING:
     from shard.keyspace import Store
@@ -70,14 +70,14 @@ class SnapshotFiles:
         """The one that is being written."""
 
     def begin(
-        self, path: Path, encode: Encode, done: "Done", *, head: bytes = b"", end: "End | None" = None, sync: "Sync"
+        self, path: Path, encoder: Encoder, done: "Done", *, head: bytes = b"", end: "End | None" = None, sync: "Sync"
     ) -> "SnapshotFile":
         """Has the keyspace as it is now written to `path`, between `head` and what `end` gives when all was read out.
         `done` hears how that ended, unless it is stopped.  Raises Busy, and OSError if the file can't be made."""
         if self.current is not None:
             raise Busy()
         self.current = SnapshotFile(self, path, done, end, sync)
-        self.current.begin(encode, head)
+        self.current.begin(encoder, head)
         self.changed()
         return self.current
 
@@ -133,9 +133,9 @@ class SnapshotFile:
 
     # In the loop
 
-    def begin(self, encode: Encode, head: bytes) -> None:
+    def begin(self, encoder: Encoder, head: bytes) -> None:
         """Takes the snapshot."""
-        self._snapshot = Snapshot(self._files.store, encode)
+        self._snapshot = Snapshot(self._files.store, encoder)
         self._add(head)
         self._files.loop.call_soon(self._slice)
 
@@ -163,17 +163,22 @@ class SnapshotFile:
     def _read_out(self) -> bool:
         """Reads out a slice, and ends the file behind the last one; whether there is more."""
         until_s = time.perf_counter() + SLICE_S
-        more = self._snapshot.step()
+        more = self._step()
         while more and time.perf_counter() < until_s:
-            more = self._snapshot.step()
-        pieces, self._snapshot.pieces = self._snapshot.pieces, []
-        self._add(b"".join(pieces))
+            more = self._step()
         if not more:
             self._snapshot.end()
             if self._end is not None:
                 self._add(self._end(self))
             self._hand_over()
             self._files.do(self._finish)
+        return more
+
+    def _step(self) -> bool:
+        snapshot = self._snapshot
+        more = snapshot.step()
+        pieces, snapshot.pieces = snapshot.pieces, []
+        self._add(b"".join(pieces))
         return more
 
     def _add(self, data: bytes) -> None:

@@ -67,10 +67,17 @@ def effects_of(store: Store, place: Place) -> Effects:
 
 def commands_of(key: bytes, value: Value, at_ms: int) -> list[list[bytes]]:
     """Commands that make a key what it is, where there is none; `at_ms` is its expiry or -1. O(n) in the value."""
+    return list(each_command_of(key, value, at_ms))
+
+
+def each_command_of(key: bytes, value: Value, at_ms: int) -> Iterator[list[bytes]]:
+    """The same, one at a time; the value must not change meanwhile."""
     if isinstance(value, bytes | bytearray):
-        return [[b"SET", key, bytes(value), *([b"PXAT", b"%d" % at_ms] if at_ms >= 0 else [])]]
-    commands = list(value.commands(key))
-    return [*commands, [b"PEXPIREAT", key, b"%d" % at_ms]] if at_ms >= 0 else commands
+        yield [b"SET", key, bytes(value), *([b"PXAT", b"%d" % at_ms] if at_ms >= 0 else [])]
+        return
+    yield from value.commands(key)
+    if at_ms >= 0:
+        yield [b"PEXPIREAT", key, b"%d" % at_ms]
 
 
 def put(store: Store, states: Iterable[list[Any]]) -> None:

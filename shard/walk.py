@@ -7,14 +7,17 @@ whatever part of it the cursor names. A key that is there all the time may be re
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import accumulate, chain, compress, islice
 
 from common.cursor import cursor_of, place_of
 from common.slot import SLOTS
 from shard.keyspace import Keyspace, Store
 from shard.slots import PARTS, Slot, WideSlot
-from shard.snapshot import Encode
+from shard.value import Value
+
+Encode = Callable[[int, bytes, Value, int], bytes]
+"""Makes bytes of a db's number, a key, its value, and its expiry in ms or -1."""
 
 TTL_SAMPLE_KEYS = 16
 """From how many keys the average time to live is reckoned."""

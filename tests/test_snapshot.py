@@ -1,19 +1,24 @@
 """Snapshots: whatever is done while one is read out, it says what was there when it was begun."""
 
 from random import Random
-from typing import Any
 
 import pytest
 
 from common.command import Flag
+from shard import snapshot
 from shard.garbage import free_some
 from shard.keyspace import Store
-from shard.rdb.dump import dumped
+from shard.rdb import file_writer, objects
+from shard.rdb.crc64 import crc64
+from shard.rdb.dump import VERSION, dumped
+from shard.rdb.file import FileWriter
+from shard.rewrite import CommandWriter
 from shard.slots import SLOT_KEYS_MAX
 from shard.snapshot import Snapshot
 from tests.bare_shard import BareShard, ShardConnection
 from tests.command_families import FAMILIES
 from tests.random_commands import usages
+from tests.rdb_files import finished, read_raw
 
 NOW_MS = 1_700_000_000_000
 Contents = dict[tuple[int, bytes], tuple[bytes, int]]
@@ -29,25 +34,35 @@ def contents(store: Store) -> Contents:
     }
 
 
+def trailed(kind: int, data: bytes) -> bytes:
+    """The dump of an object that a file has."""
+    payload = b"%c%b%b" % (kind, data, VERSION.to_bytes(2, "little"))
+    return payload + crc64(payload).to_bytes(8, "little")
+
+
 class Reading:
     """A snapshot that is read out, and what it must say."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.expected = contents(store)
-        self.found: Contents = {}
-        self.snapshot = Snapshot(store, self.take)
+        self.writer = FileWriter(store.config)
+        self.read = b""
+        self.snapshot = Snapshot(store, self.writer)
 
-    def take(self, db: int, key: bytes, value: Any, at_ms: int) -> bytes:
-        assert (db, key) not in self.found
-        self.found[db, key] = (dumped(value, self.store.config), at_ms)
-        return b"x"
+    def step(self) -> bool:
+        more = self.snapshot.step()
+        pieces, self.snapshot.pieces = self.snapshot.pieces, []
+        self.read += b"".join(pieces)
+        return more
 
     def finish(self) -> None:
-        while self.snapshot.step():
+        while self.step():
             pass
-        assert self.found == self.expected
-        assert self.snapshot.keys == len(self.found) == len(self.snapshot.pieces)
+        header = self.writer.header({})
+        entries = read_raw(finished(header + self.read))
+        assert {(db, key): (trailed(kind, data), at_ms) for db, key, kind, data, at_ms in entries} == self.expected
+        assert self.snapshot.keys == len(entries) == len(self.expected)
         self.snapshot.end()
         assert not any(db.snapshot for db in self.store.dbs)
 
@@ -56,9 +71,21 @@ def families() -> list[str]:
     return sorted(FAMILIES)
 
 
+@pytest.fixture
+def all_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values of three elements are large, and read out two at a time."""
+    monkeypatch.setattr(snapshot, "LARGE_LENGTH", 2)
+    monkeypatch.setattr(snapshot, "LARGE_BYTES", 2)
+    monkeypatch.setattr(objects, "STEP", 2)
+    monkeypatch.setattr(file_writer, "PIECE_BYTES", 8)
+
+
+@pytest.mark.parametrize("large", [False, True])
 @pytest.mark.parametrize("family", families())
-def test_random_commands(family: str) -> None:
+def test_random_commands(family: str, large: bool, request: pytest.FixtureRequest) -> None:
     """All that any command does to a key leaves the snapshot as it was begun, and so does time."""
+    if large:
+        request.getfixturevalue("all_large")
     random = Random(family)
     shard = BareShard(NOW_MS)
     client = ShardConnection(shard)
@@ -85,7 +112,7 @@ def test_random_commands(family: str) -> None:
                 for _ in db.expire_due(store.now_ms):
                     pass
         if random.random() < 0.05:
-            reading.snapshot.step()
+            reading.step()
         if random.random() < 0.02:
             reading.finish()
             snapshots += bool(reading.expected)
@@ -105,7 +132,7 @@ def test_a_db_that_is_flushed_or_exchanged_meanwhile() -> None:
                 client.call("SET", f"key:{number}", number, "EX", 1000)
             reading = Reading(store)
             for _ in range(100):
-                reading.snapshot.step()
+                reading.step()
             client.call("SWAPDB", 0, 1)
             client.call("SET", "key:4", "another")
             client.call("SWAPDB", 0, 1)
@@ -136,7 +163,7 @@ def test_a_slot_that_becomes_wide_meanwhile() -> None:
                 number = random.randrange(2 * count)
                 client.call(random.choice(("SET", "APPEND")), f"{{t}}{number}", "x")
                 client.call("DEL", f"{{t}}{random.randrange(2 * count)}")
-            more = reading.snapshot.step()
+            more = reading.step()
         reading.finish()
 
 
@@ -148,5 +175,80 @@ def test_one_that_is_given_up() -> None:
     client.call("FLUSHALL")
     reading.snapshot.end()
     client.call("SET", "a", 2)
-    assert reading.found == {}
+    assert reading.read == b""
     Reading(shard.executor.store).finish()
+
+
+FILLS = {
+    "list": ["RPUSH", "large"],
+    "set": ["SADD", "large"],
+    "hash": ["HSET", "large"],
+    "zset": ["ZADD", "large"],
+}
+LARGE = 20_000
+
+
+def filled(client: ShardConnection, kind: str) -> None:
+    """Makes the key `large`, of many elements or of many bytes."""
+    if kind == "string":
+        client.call("SET", "large", Random(1).randbytes(2_000_000))
+    elif kind == "stream":
+        for number in range(LARGE):
+            client.call("XADD", "large", f"{number + 1}-0", "f", number)
+    else:
+        words = [str(number) for number in range(LARGE)]
+        pairs = [word for number in words for word in ((number,) if kind in ("list", "set") else (number, number))]
+        client.call(*FILLS[kind], *pairs)
+
+
+CHANGES = {
+    "not": [],
+    "in the middle": [("RENAME", "large", "other")],
+    "deleted": [("DEL", "large"), ("SET", "large", "x")],
+    "flushed": [("FLUSHALL",)],
+    "given a time": [("EXPIRE", "large", "1000")],
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("kind", ["string", "stream", *FILLS])
+def test_a_large_value_is_read_out_in_pieces(kind: str, change: str) -> None:
+    shard = BareShard(NOW_MS)
+    client = ShardConnection(shard)
+    filled(client, kind)
+    for number in range(200):
+        client.call("SET", f"{number}", number)
+    reading = Reading(shard.executor.store)
+    open_ = 0
+    more = True
+    while more:
+        before = len(reading.read)
+        more = reading.step()
+        assert len(reading.read) - before < 100_000
+        if reading.snapshot.open is not None:
+            open_ += 1
+            client.call("SET", f"{open_}", "changed")
+        if open_ == 5:
+            for argv in CHANGES[change]:
+                client.call(*argv)
+    assert open_ > 5 if change in ("not", "flushed") else open_ == 5
+    reading.finish()
+
+
+@pytest.mark.parametrize("kind", ["string", "stream", *FILLS])
+def test_commands_in_pieces(kind: str) -> None:
+    """A base of commands, too: done again they make the value what it is."""
+    shard = BareShard(NOW_MS)
+    client = ShardConnection(shard)
+    filled(client, kind)
+    client.call("SELECT", 3)
+    filled(client, kind)
+    client.call("PEXPIREAT", "large", NOW_MS + 1000)
+    store = shard.executor.store
+    whole, cut = CommandWriter(), CommandWriter()
+    for db in (0, 3):
+        (slot,) = (slot for slot in store.dbs[db].slots if slot)
+        entry = (db, b"large", slot[b"large"], store.dbs[db].expiry_ms(b"large"))
+        pieces = list(cut.entry_in_pieces(*entry))
+        assert b"".join(pieces) == whole.entry(*entry)
+        assert kind == "string" or len(pieces) > 100

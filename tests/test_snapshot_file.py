@@ -4,7 +4,7 @@ import asyncio
 import errno
 import os
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -64,7 +64,7 @@ class Desk:
         return b"".join(sorted(encode(0, b"%07d" % number, VALUE, -1) for number in range(keys)))
 
     def begin(self, sync: Sync = PLAIN, **options: bytes | Callable[[SnapshotFile], bytes]) -> SnapshotFile:
-        return self.files.begin(self.path, encode, self.done, sync=sync, **options)  # type: ignore[arg-type]
+        return self.files.begin(self.path, Encoder(), self.done, sync=sync, **options)  # type: ignore[arg-type]
 
     def done(self, file: SnapshotFile, error: OSError | None) -> None:
         assert self.files.current is None
@@ -88,6 +88,21 @@ class Desk:
 def encode(db: int, key: bytes, value: Value, at_ms: int) -> bytes:
     assert isinstance(value, bytes)
     return b"%d %b %b %d\n" % (db, key, value, at_ms)
+
+
+class Encoder:
+    """What each key says of itself."""
+
+    def entry(self, db: int, key: bytes, value: Value, at_ms: int) -> bytes:
+        return encode(db, key, value, at_ms)
+
+    def entry_in_pieces(self, db: int, key: bytes, value: Value, at_ms: int) -> Iterator[bytes]:
+        yield encode(db, key, value, at_ms)
+
+
+class Faulty(Encoder):
+    def entry(self, db: int, key: bytes, value: Value, at_ms: int) -> bytes:
+        raise ZeroDivisionError
 
 
 @asynccontextmanager
@@ -253,7 +268,7 @@ def test_a_slow_disk_holds_up_the_reading_out_and_not_the_loop(tmp_path: Path) -
 def test_a_bug_ends_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def test(desk: Desk) -> None:
         desk.store.dbs[0].set(b"k", b"not 0" * 10)
-        desk.files.begin(desk.path, lambda db, key, value, at_ms: 1 // 0, desk.done, sync=PLAIN)  # type: ignore[arg-type,return-value]
+        desk.files.begin(desk.path, Faulty(), desk.done, sync=PLAIN)
         await desk.ended.wait()
         await desk.idle()
         assert isinstance(desk.errors[0], OSError)

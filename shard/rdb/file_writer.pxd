@@ -9,4 +9,5 @@ cdef class FileWriter:
     cdef public object _db
 
     cpdef bytes entry(self, db, bytes key, value, at_ms)
+    cdef _place(self, db, at_ms)
     cpdef bytes _taken(self)

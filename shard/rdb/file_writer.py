@@ -1,11 +1,12 @@
 """RDB files, written: the bytes of a header, of keys, of the end. Whoever has the file writes them, in that order."""
 
+from collections.abc import Iterator
 from struct import Struct
 from typing import Any
 
 from shard.rdb.dump import VERSION
 from shard.rdb.encoding import Writer
-from shard.rdb.objects import STRING, kind_of, write_object
+from shard.rdb.objects import STRING, kind_of, steps_of, write_object
 
 AUX = b"\xfa"
 RESIZE_DB = b"\xfb"
@@ -15,6 +16,9 @@ END = b"\xff"
 
 TIME = Struct("<q")
 STRING_TYPE = b"%c" % STRING
+
+PIECE_BYTES = 1 << 16
+"""What is large is cut into pieces of that size."""
 
 NO_TIME = -1
 VALKEY_VERSION = "9.1.2"
@@ -72,12 +76,7 @@ class FileWriter:
     def entry(self, db: int, key: bytes, value: Any, at_ms: int) -> bytes:
         """A key with its value and the time when it expires, -1 for none. O(bytes)."""
         writer = self._writer
-        if db != self._db:
-            writer.raw(SELECT_DB)
-            writer.length(db)
-        if at_ms != NO_TIME:
-            writer.raw(EXPIRES_AT_MS)
-            writer.raw(TIME.pack(at_ms))
+        self._place(db, at_ms)
         if isinstance(value, bytes):
             writer.raw(STRING_TYPE)
             writer.string(key)
@@ -87,8 +86,39 @@ class FileWriter:
             writer.raw(b"%c" % kind)
             writer.string(key)
             write_object(writer, kind, value)
-        self._db = db
         return self._taken()
+
+    def entry_in_pieces(self, db: int, key: bytes, value: Any, at_ms: int) -> Iterator[bytes]:
+        """The same, of which each piece takes little time: for a large value, which must not change meanwhile. Nothing
+        else may be asked for until the last piece, but between two others; what that gives stands behind the last."""
+        writer = self._writer
+        kind = kind_of(value, self._config)
+        self._place(db, at_ms)
+        writer.raw(b"%c" % kind)
+        writer.string(key)
+        for _ in steps_of(writer, kind, value) or ():
+            yield from self._pieces()
+        yield from self._pieces()
+
+    def _place(self, db: int, at_ms: int) -> None:
+        """What stands before the type: the db, if it is another than that of the entry before, and the time."""
+        writer = self._writer
+        if db != self._db:
+            writer.raw(SELECT_DB)
+            writer.length(db)
+            self._db = db
+        if at_ms != NO_TIME:
+            writer.raw(EXPIRES_AT_MS)
+            writer.raw(TIME.pack(at_ms))
+
+    def _pieces(self) -> list[bytes]:
+        """What was written, in pieces: long strings are cut."""
+        parts = self._writer.parts
+        if sum(map(len, parts)) <= PIECE_BYTES:
+            return [self._taken()]
+        pieces = [part[at : at + PIECE_BYTES] for part in parts for at in range(0, len(part), PIECE_BYTES)]
+        parts.clear()
+        return pieces
 
     def footer(self) -> bytes:
         """The end, but for the checksum."""

@@ -4,10 +4,12 @@ What is written is what Valkey 9.1 would write for the value, also of each encod
 down to the ziplists of Redis 2. Any bytes may come: they are an object, or BadObject is raised.
 
 Rule 1: an object is read whole before anything is done with it. What it makes is bounded by what its bytes can tell.
-Rule 2: a listpack that comes from elsewhere is made anew, so that it keeps the rules of shard/values/listpack.py.
+Rule 2: a value of many elements can be written a step at a time, so that a loop can do other things between two steps.
+Rule 3: a listpack that comes from elsewhere is made anew, so that it keeps the rules of shard/values/listpack.py.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 from typing import Any
 
 from common.numbers import maybe_double
@@ -63,6 +65,8 @@ NO_TIME = -1
 ANY_SIZE = 1 << 62
 """What was a listpack or a ziplist stays one, however long its texts are, unless there are too many of them."""
 INTEGER_BYTES = 8
+STEP = 128
+"""Elements that are written at once: some 50 µs."""
 
 DOUBLES = {253: float("nan"), 254: float("inf"), 255: float("-inf")}
 """Scores of the type ZSET by the byte where else the size of a text is."""
@@ -82,7 +86,21 @@ def kind_of(value: Any, config: Config) -> int:
 
 def write_object(writer: Writer, kind: int, value: Any) -> None:
     """Writes a value as the type that `kind_of` said. O(bytes)."""
-    WRITERS[kind](writer, value)
+    for _ in steps_of(writer, kind, value) or ():
+        pass
+
+
+def steps_of(writer: Writer, kind: int, value: Any) -> Iterator[None] | None:
+    """The same, each time that the next one is asked for a little more; None if it is done: that was little. The value
+    must not change meanwhile."""
+    return WRITERS[kind](writer, value)
+
+
+def _in_steps(elements: Iterable[Any]) -> Iterator[Iterator[Any]]:
+    """These, some at a time."""
+    left = iter(elements)
+    for first in left:
+        yield chain((first,), islice(left, STEP - 1))
 
 
 # --- Listpacks -------------------------------------------------------------------------------------------------------
@@ -173,12 +191,13 @@ def _list_kind(value: List, config: Config) -> int:
     return LIST_QUICKLIST_2
 
 
-def _write_list(writer: Writer, value: List) -> None:
+def _write_list(writer: Writer, value: List) -> Iterator[None]:
     nodes = nodes_of(value)
     writer.length(len(nodes))
     for node in nodes:
         writer.length(PLAIN_NODE if isinstance(node, bytes) else PACKED_NODE)
         writer.string(bytes(node))
+        yield
 
 
 # --- Sorted sets -----------------------------------------------------------------------------------------------------
@@ -232,12 +251,14 @@ def _write_zset_listpack(writer: Writer, value: SortedSet) -> None:
     writer.string(bytes(sorted_set_pack.pack_of(value.items()) if value.pack is None else value.pack))
 
 
-def _write_zset(writer: Writer, value: SortedSet) -> None:
+def _write_zset(writer: Writer, value: SortedSet) -> Iterator[None]:
     writer.length(len(value))
     # The last comes first, because the reference adds each at the head of its skiplist.
-    for member, score in reversed(list(value.items())):
-        writer.string(member)
-        writer.real(score)
+    for some in _in_steps(value.backwards()):
+        for member, score in some:
+            writer.string(member)
+            writer.real(score)
+        yield
 
 
 # --- Hashes ----------------------------------------------------------------------------------------------------------
@@ -293,19 +314,23 @@ def _write_hash_listpack(writer: Writer, value: Hash) -> None:
     writer.string(bytes(listpack.of(value.flat()) if value.pack is None else value.pack))
 
 
-def _write_hash(writer: Writer, value: Hash) -> None:
+def _write_hash(writer: Writer, value: Hash) -> Iterator[None]:
     writer.length(len(value))
-    for field, text in value.items():
-        writer.string(field)
-        writer.string(text)
+    for some in _in_steps(value.items()):
+        for field, text in some:
+            writer.string(field)
+            writer.string(text)
+        yield
 
 
-def _write_hash_2(writer: Writer, value: Hash) -> None:
+def _write_hash_2(writer: Writer, value: Hash) -> Iterator[None]:
     writer.length(len(value))
-    for field, text in value.items():
-        writer.string(field)
-        writer.string(text)
-        writer.integer(value.expiry_ms(field))
+    for some in _in_steps(value.items()):
+        for field, text in some:
+            writer.string(field)
+            writer.string(text)
+            writer.integer(value.expiry_ms(field))
+        yield
 
 
 # --- Sets ------------------------------------------------------------------------------------------------------------
@@ -348,10 +373,12 @@ def _write_set_packed(writer: Writer, value: Set) -> None:
     writer.string(data)
 
 
-def _write_set(writer: Writer, value: Set) -> None:
+def _write_set(writer: Writer, value: Set) -> Iterator[None]:
     writer.length(len(value))
-    for member in value:
-        writer.string(member)
+    for some in _in_steps(value):
+        for member in some:
+            writer.string(member)
+        yield
 
 
 # --- Strings and streams, and all of them by their types -------------------------------------------------------------
@@ -404,7 +431,7 @@ KINDS: dict[str, Callable[[Any, Config], int]] = {
     "stream": _stream_kind,
 }
 
-WRITERS: dict[int, Callable[[Writer, Any], None]] = {
+WRITERS: dict[int, Callable[[Writer, Any], Iterator[None] | None]] = {
     STRING: _write_string,
     LIST_QUICKLIST_2: _write_list,
     SET_INTSET: _write_set_packed,

@@ -8,6 +8,7 @@ In front of each `...` is how many follow. An ID is 16 bytes in nodes and pendin
 The brackets came later: the first with STREAM_LISTPACKS_2, that of consumers with STREAM_LISTPACKS_3.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from shard.rdb.encoding import BadObject, Reader, Writer
@@ -22,12 +23,13 @@ COUNT_END = 1 << 63
 NO_ID = bytes(ID_BYTES)
 
 
-def write_stream(writer: Writer, stream: Stream) -> None:
-    """As STREAM_LISTPACKS_3, but for the byte that says so. O(n)."""
+def write_stream(writer: Writer, stream: Stream) -> Iterator[None]:
+    """As STREAM_LISTPACKS_3, but for the byte that says so; a node or a group a step. O(n)."""
     writer.length(len(stream.nodes))
     for id_, node in stream.nodes.items():
         writer.string(id_to_wire(id_))
         writer.string(node.to_listpack())
+        yield
     writer.length(stream.length)
     _write_ids(writer, stream.last_id, stream.first_id, stream.max_deleted_id)
     writer.length(stream.added)
@@ -37,6 +39,7 @@ def write_stream(writer: Writer, stream: Stream) -> None:
         _write_ids(writer, group.last_id)
         writer.length(group.entries_read & MASK)
         _write_group(writer, group)
+        yield
 
 
 def _write_group(writer: Writer, group: Group) -> None:

@@ -134,6 +134,11 @@ class Scores:
         for leaf in _leaves(self.root):
             yield from zip(leaf.members, leaf.scores, strict=True)
 
+    def backwards(self) -> Iterator[tuple[bytes, float]]:
+        """The same from the last to the first."""
+        for leaf in reversed(list(_leaves(self.root))):
+            yield from zip(reversed(leaf.members), reversed(leaf.scores), strict=True)
+
     def copy(self) -> "Scores":
         """Another with the same entries. O(n)."""
         other = Scores()

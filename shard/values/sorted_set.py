@@ -212,6 +212,10 @@ class SortedSet:
             return self.order.items()
         return zip(self.range(0, len(self)), self.scores(0, len(self)), strict=True)
 
+    def backwards(self) -> Iterator[tuple[bytes, float]]:
+        """The same from the last to the first."""
+        return self.order.backwards() if self.pack is None else reversed(list(self.items()))
+
     def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
         """A cursor to go on from, 0 at the end, and the next members: at least `count`, all if it is a listpack.
 
