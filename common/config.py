@@ -119,7 +119,7 @@ class Config:
             try:
                 value = directive.kind.parse(text)
             except BadValue as error:
-                raise _refusal(name.lower(), str(error)) from None
+                raise refusal(name.lower(), str(error)) from None
             new[directive.name] = directive.kind.merged(self.values[directive.name], value)
         changed = {name: value for name, value in new.items() if self.values[name] != value}
         self.changed.update(new)
@@ -270,15 +270,16 @@ def _settable(pairs: Sequence[tuple[str, str]], *, protected: bool) -> list[Dire
             raise RedisError(f"ERR Unknown option or number of arguments for CONFIG SET - '{shown}'")
         if directive.refusal and not (protected and directive.refusal == PROTECTED):
             fixed = directive.refusal == FIXED
-            raise _refusal(name, (IMMUTABLE if protected else PROTECTED) if fixed else directive.refusal)
+            raise refusal(name, (IMMUTABLE if protected else PROTECTED) if fixed else directive.refusal)
         if name.lower() in names:  # An alias beside its other name is no duplicate, in Valkey either.
-            raise _refusal(name, "duplicate parameter")
+            raise refusal(name, "duplicate parameter")
         names.add(name.lower())
         found.append(directive)
     return found
 
 
-def _refusal(name: str, reason: str) -> RedisError:
+def refusal(name: str, reason: str) -> RedisError:
+    """What CONFIG SET says of a directive that it leaves as it is."""
     return RedisError(f"ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}")
 
 

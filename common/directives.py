@@ -3,9 +3,10 @@
 Each line says who uses the directive: the router, the shards, the supervisor. NOBODY is the honest word for one that
 Redis users write and that has no effect here, for the reason in without_effect.py: it is accepted, kept and shown, so
 that a redis.conf can be taken over as it is, and the supervisor names those that were set. What must not be believed in
-silently (TLS, a cluster, a replica) is of the kind Only, which refuses every value but the default.
+silently (a cluster, a replica) is of the kind Only, which refuses every value but the default.
 """
 
+import sys
 from typing import NamedTuple
 
 from common.directive_kinds import (
@@ -31,6 +32,9 @@ from common.directive_kinds import (
     Text,
     YesNo,
 )
+
+HAS_CIPHERSUITES = sys.version_info >= (3, 15)
+"""Whether Python's ssl can choose the cipher suites of TLS 1.3."""
 
 ROUTER, SHARD, SUPERVISOR, NOBODY = 1, 2, 4, 0
 ALL = ROUTER | SHARD | SUPERVISOR
@@ -108,8 +112,8 @@ DIRECTIVES: tuple[Directive, ...] = (
     D("index", Integer(-1, 1023), "-1", SHARD, IMMUTABLE, own=True),  # which shard this process is
     D("supervisor-fd", Integer(-1, INT_MAX), "-1", ROUTER | SHARD, IMMUTABLE, own=True),  # end of file there: stop
     # Where it listens, and to whom.
-    D("port", PORT, "6379", ROUTER, IMMUTABLE),
-    D("bind", Addresses(), "* -::*", ROUTER, IMMUTABLE),
+    D("port", PORT, "6379", ROUTER),
+    D("bind", Addresses(), "* -::*", ROUTER),
     D("protected-mode", YES_NO, "yes", ROUTER),
     D("unixsocket", TEXT, "", ROUTER, IMMUTABLE),
     D("unixsocketperm", Octal(), "0", ROUTER, IMMUTABLE),
@@ -315,26 +319,26 @@ DIRECTIVES: tuple[Directive, ...] = (
     D("rdma-rx-size", Integer(64 * 1024, 16 * 1024 * 1024), "1048576", NOBODY, IMMUTABLE),
     D("rdma-completion-vector", Integer(-1, 1024), "-1", NOBODY, IMMUTABLE),
     D("max-new-tls-connections-per-cycle", Integer(1, 1000), "1"),
-    D("tls-auth-clients-user", OneOf("CN", "URI", "off"), "off"),
-    D("tls-auto-reload-interval", COUNT, "0"),
-    D("tls-port", _not_supported(PORT, "0", "TLS"), "0"),
-    D("tls-cluster", _not_supported(YES_NO, "no", "TLS"), "no"),
-    D("tls-replication", _not_supported(YES_NO, "no", "TLS"), "no"),
-    D("tls-cert-file", TEXT, ""),
-    D("tls-key-file", TEXT, ""),
-    D("tls-key-file-pass", TEXT, "", secret=True),
+    D("tls-auth-clients-user", OneOf("CN", "URI", "off"), "off", ROUTER),
+    D("tls-auto-reload-interval", COUNT, "0", ROUTER),
+    D("tls-port", PORT, "0", ROUTER),
+    D("tls-cluster", _not_supported(YES_NO, "no", "cluster mode"), "no"),
+    D("tls-replication", _not_supported(YES_NO, "no", "replication"), "no"),
+    D("tls-cert-file", TEXT, "", ROUTER),
+    D("tls-key-file", TEXT, "", ROUTER),
+    D("tls-key-file-pass", TEXT, "", ROUTER, secret=True),
     D("tls-client-cert-file", TEXT, ""),
     D("tls-client-key-file", TEXT, ""),
     D("tls-client-key-file-pass", TEXT, "", secret=True),
-    D("tls-dh-params-file", TEXT, ""),
-    D("tls-ca-cert-file", TEXT, ""),
-    D("tls-ca-cert-dir", TEXT, ""),
-    D("tls-auth-clients", OneOf("no", "yes", "optional"), "yes"),
-    D("tls-protocols", TEXT, ""),
-    D("tls-ciphers", TEXT, ""),
-    D("tls-ciphersuites", TEXT, ""),
-    D("tls-prefer-server-ciphers", YES_NO, "no"),
-    D("tls-session-caching", YES_NO, "yes"),
+    D("tls-dh-params-file", TEXT, "", ROUTER),
+    D("tls-ca-cert-file", TEXT, "", ROUTER),
+    D("tls-ca-cert-dir", TEXT, "", ROUTER),
+    D("tls-auth-clients", OneOf("no", "yes", "optional"), "yes", ROUTER),
+    D("tls-protocols", TEXT, "", ROUTER),
+    D("tls-ciphers", TEXT, "", ROUTER),
+    D("tls-ciphersuites", TEXT, "", ROUTER if HAS_CIPHERSUITES else NOBODY),
+    D("tls-prefer-server-ciphers", YES_NO, "no", ROUTER),
+    D("tls-session-caching", YES_NO, "yes", ROUTER),
     D("tls-session-cache-size", COUNT, "20480"),
     D("tls-session-cache-timeout", COUNT, "300"),
 )  # fmt: skip

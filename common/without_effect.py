@@ -6,9 +6,13 @@ in the log, that it has no effect and why. A directive whose `users` are NOBODY 
 
 from collections.abc import Mapping
 
+from common.directives import HAS_CIPHERSUITES
+
 NO_REPLICAS = "there is no replication"
 NO_CLUSTER = "this is no node of a cluster: the shards of a server are its own"
-NO_TLS = "connections are not encrypted"
+NO_OUTGOING = "this server connects to no other"
+NO_CACHE = "Python's ssl can't set them: OpenSSL's own hold, 20480 sessions for two hours"
+NO_CIPHERSUITES = "the ssl of Python before 3.15 can't choose the cipher suites of TLS 1.3: OpenSSL does"
 NO_RDMA = "there is no RDMA"
 NO_FORKS = "nothing is forked"
 NO_EVICTION = "keys are not evicted"
@@ -26,7 +30,7 @@ REASONS: dict[str, str] = {
         replica-ignore-disk-write-errors min-replicas-to-write min-replicas-max-lag repl-backlog-size repl-backlog-ttl
         repl-timeout repl-ping-replica-period repl-disable-tcp-nodelay repl-diskless-sync repl-diskless-sync-delay
         repl-diskless-sync-max-replicas repl-diskless-load repl-mptcp propagation-error-behavior bind-source-addr
-        dual-channel-replication-enabled import-mode rdb-del-sync-files""",
+        dual-channel-replication-enabled import-mode rdb-del-sync-files tls-replication""",
     NO_CLUSTER: """
         cluster-enabled cluster-config-file cluster-node-timeout cluster-port cluster-require-full-coverage
         cluster-allow-reads-when-down cluster-allow-pubsubshard-when-down cluster-allow-replica-migration
@@ -36,13 +40,10 @@ REASONS: dict[str, str] = {
         cluster-announce-client-ipv4 cluster-announce-client-ipv6 cluster-announce-client-port
         cluster-announce-client-tls-port cluster-blacklist-ttl cluster-config-save-behavior cluster-databases
         cluster-manual-failover-timeout cluster-slot-migration-log-max-len cluster-slot-stats-enabled
-        slot-migration-max-failover-repl-bytes""",
-    NO_TLS: """
-        tls-port tls-cluster tls-replication tls-cert-file tls-key-file tls-key-file-pass tls-client-cert-file
-        tls-client-key-file tls-client-key-file-pass tls-dh-params-file tls-ca-cert-file tls-ca-cert-dir
-        tls-auth-clients tls-auth-clients-user tls-auto-reload-interval tls-protocols tls-ciphers tls-ciphersuites
-        tls-prefer-server-ciphers tls-session-caching tls-session-cache-size tls-session-cache-timeout
-        max-new-tls-connections-per-cycle""",
+        slot-migration-max-failover-repl-bytes tls-cluster""",
+    NO_OUTGOING: "tls-client-cert-file tls-client-key-file tls-client-key-file-pass",
+    NO_CACHE: "tls-session-cache-size tls-session-cache-timeout",
+    **({} if HAS_CIPHERSUITES else {NO_CIPHERSUITES: "tls-ciphersuites"}),
     NO_RDMA: "rdma-bind rdma-port rdma-rx-size rdma-completion-vector",
     "there are no modules": "enable-module-command",
     "there are no scripts": "busy-reply-threshold",
@@ -66,7 +67,7 @@ REASONS: dict[str, str] = {
     "expired keys are removed as soon as they are due, in slices": "active-expire-effort",
     "the log's entries carry no times": "aof-timestamp-enabled",
     "what is restored is always looked at": "sanitize-dump-payload",
-    UNCOMMON: "mptcp socket-mark-id max-new-connections-per-cycle",
+    UNCOMMON: "mptcp socket-mark-id max-new-connections-per-cycle max-new-tls-connections-per-cycle",
 }
 """By the reason: the names of the directives."""
 

@@ -2,7 +2,7 @@
 
 What the configuration says and systemd has to know stands in files beside the units, which only this writes:
 
-    shardis.socket.d/50-shardis.conf             the addresses and the port, and the backlog
+    shardis.socket.d/50-shardis.conf             the addresses and the ports, and the backlog
     shardis-router.service.d/50-shardis.conf     how many files, which are clients
     shardis-shard@2.service.d/50-cpu.conf        the core of a shard, with --pin; of the router the same
     shardis.target.wants/shardis-shard@2.service that there is a shard 2
@@ -126,9 +126,10 @@ def shard_unit(index: int) -> str:
 
 def socket_text(config: Config) -> str:
     """The addresses of `bind`, without those that it forgives and that are not there.  Raises ValueError."""
-    if not config["port"]:
+    ports = [config[name] for name in ("port", "tls-port") if config[name]]
+    if not ports:
         raise ValueError("port 0 would leave shardis.socket nothing to listen on")
-    streams = [address_text(host, config["port"]) for host in hosts(config["bind"].split(), is_there)]
+    streams = [address_text(host, port) for port in ports for host in hosts(config["bind"].split(), is_there)]
     if not streams:
         raise ValueError(f"bind {config['bind']} names no address of this machine")
     lines = ["[Socket]", "ListenStream=", *(f"ListenStream={stream}" for stream in streams)]

@@ -8,6 +8,7 @@ Rule 3: rules name commands, so those of the configuration are read when the fir
         no client is served before.
 """
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from common.config import ConfigError
 from common.config_file import words_of
 from common.errors import RedisError, shown
 from common.glob import Matcher
+from common.log import VERBOSE
 from common.numbers import maybe_integer
 from router import acl_file
 from router.acl_log import Entry, Log
@@ -26,6 +28,8 @@ from router.pubsub import Kind
 if TYPE_CHECKING:
     from router.server import Router
     from router.session import Session
+
+logger = logging.getLogger("shardis")
 
 DEFAULT = "default"
 """The user that every client is which did not say another one."""
@@ -241,6 +245,19 @@ class Users:
         session.user = user
         session.authenticated = True
         session.changed()
+
+    def certified(self, session: "Session", names: Sequence[str]) -> None:
+        """Makes the session the first user of these names, which its certificate has; else it stays who it is."""
+        user = next((found for name in names if (found := self.users.get(name)) is not None and found.on), None)
+        if user is None:
+            self.router.stats.acl_access_denied_tls_cert += 1
+            self._note(session, "tls-cert", b"", names[0])
+            return
+        session.user = user
+        session.authenticated = True
+        session.changed()
+        shown = "*redacted*" if self.router.config["hide-user-data-from-log"] else user.name
+        logger.log(VERBOSE, "TLS: Auto-authenticated client as %s", shown)
 
     # What is refused
 

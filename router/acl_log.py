@@ -16,7 +16,7 @@ class Entry:
     """One entry: refusals of one kind, one of which was at `updated_ms`, the last."""
 
     reason: str
-    """"command", "key", "channel", "database" or "auth"."""
+    """"command", "key", "channel", "database", "auth" or "tls-cert"."""
     context: str
     """"toplevel" or "multi"."""
     object: bytes

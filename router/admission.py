@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from router.dispatch import is_local
 
 if TYPE_CHECKING:
+    from router.server import Router
     from router.session import Session
 
 TOO_MANY = b"-ERR max number of clients reached\r\n"
@@ -24,10 +25,15 @@ PROTECTED = (
 listens on all addresses if nobody says otherwise."""
 
 
+def is_full(router: "Router") -> bool:
+    """Whether there are as many clients as may be. Who is about to come in over TLS is one."""
+    return len(router.sessions) + len(router.listeners.tls.handshakes) >= int(router.config["maxclients"])
+
+
 def refusal(session: "Session") -> bytes:
     """Why a new connection is turned away; empty if it is welcome."""
     router = session.router
-    if len(router.sessions) >= router.config["maxclients"]:
+    if is_full(router):
         return TOO_MANY
     if router.config["protected-mode"] and router.users.default.nopass and not is_local(session):
         return PROTECTED

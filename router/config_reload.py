@@ -15,6 +15,7 @@ from common.config import Config, ConfigError
 from common.directives import BY_NAME
 from common.errors import RedisError
 from router.link import LinkState
+from router.listeners import CannotFollow, files_of_tls
 
 if TYPE_CHECKING:
     from router.server import Router
@@ -32,24 +33,39 @@ class State:
         self.default = router.users.default.copy()
         self.names: Collection[str] = ()
 
-    def take_over(self, changed: dict[str, Any]) -> None:
-        """Has the router go by what the configuration says of these by now."""
+    def take_over(self, changed: dict[str, Any], again: Sequence[str] = ()) -> None:
+        """Has the router go by what the configuration says of these by now; `again` are those whose files are read anew
+        even if nothing has changed.  Raises CannotFollow, and then all is as before.
+        """
         self.names = changed
+        try:
+            self.router.listeners.follow(list(dict.fromkeys([*again, *changed])))
+        except CannotFollow:
+            self._restore()
+            raise
         self.router.configure()
         if "requirepass" in changed:
             self.router.users.set_default_password(changed["requirepass"])
 
     def take_back(self) -> None:
         """Has everybody go on with the values from before: all or nothing, also where it takes a shard to tell."""
-        router, before = self.router, {name: self.values[name] for name in self.names}
-        router.config.values.update(before)
-        router.config.changed = self.changed
+        router, before = self.router, self._restore()
+        try:
+            router.listeners.follow(list(before))
+        except CannotFollow as fault:
+            logger.warning("%s", fault)
         router.configure()
         if "requirepass" in before:
             router.users.restore_default(self.default)
         for link in router.links:
             if link.state is not LinkState.DOWN:
                 link.tell(["config", before])
+
+    def _restore(self) -> dict[str, Any]:
+        before = {name: self.values[name] for name in self.names}
+        self.router.config.values.update(before)
+        self.router.config.changed = self.changed
+        return before
 
     def is_left(self) -> bool:
         """Whether there is something to take back."""
@@ -66,12 +82,16 @@ def reload(router: "Router", argv: Sequence[str], environ: Mapping[str, str]) ->
     config, state = router.config, State(router)
     new = differing(config, fresh)
     config.given = fresh.given
-    fixed = sorted(name for name in new if BY_NAME[name].refusal)
+    fixed = sorted(name for name in new if BY_NAME[name].refusal or name in router.listeners.fixed)
     if fixed:
         logger.warning("only a restart changes these directives: %s", ", ".join(fixed))
     changed = {name: value for name, value in new.items() if name not in fixed}
     config.update(changed)
-    state.take_over(changed)
+    try:
+        state.take_over(changed, [*changed, *files_of_tls(config.given)])
+    except CannotFollow as fault:
+        logger.warning("the configuration is not reloaded: %s", fault)
+        return
     logger.info("the configuration is reloaded: %s", ", ".join(sorted(changed)) or "nothing has changed")
     for link in router.links if changed else ():
         if link.state is not LinkState.DOWN:  # One that is down is told when it comes back.

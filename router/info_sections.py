@@ -101,7 +101,7 @@ def server(facts: Facts) -> Fields:
         "process_id": facts.processes()[0]["pid"],
         "process_supervised": "no",
         "run_id": router.run_id,
-        "tcp_port": config["port"],
+        "tcp_port": config["port"] or config["tls-port"],
         "server_time_usec": now_us,
         "uptime_in_seconds": uptime_s,
         "uptime_in_days": uptime_s // DAY_S,
@@ -113,7 +113,7 @@ def server(facts: Facts) -> Fields:
         "config_file": config.file,
         "io_threads_active": 0,
         "availability_zone": config["availability-zone"],
-        "listener0": f"name=tcp,{''.join(f'bind={word},' for word in config['bind'].split())}port={config['port']}",
+        **router.listeners.fields(),
         "shardis_python_version": sys.version.split()[0],
         "shardis_speed": speed(),
         "shardis_shards": router.shards,
@@ -121,10 +121,13 @@ def server(facts: Facts) -> Fields:
 
 
 def tls(facts: Facts) -> Fields:
-    kinds = ("server_cert", "client_cert", "ca_cert")
-    return {
-        f"tls_{kind}_{name}": value for kind in kinds for name, value in (("serial", "none"), ("expires_in_seconds", 0))
-    }
+    found, now_s = facts.router.listeners.tls.facts, facts.router.now_ms() // 1000
+    fields: Fields = {}
+    for kind in ("server_cert", "client_cert", "ca_cert"):
+        one = found.get(kind)
+        fields[f"tls_{kind}_serial"] = one.serial if one else "none"
+        fields[f"tls_{kind}_expires_in_seconds"] = max(0, one.expires_s - now_s) if one else 0
+    return fields
 
 
 def clients(facts: Facts) -> Fields:
@@ -135,7 +138,7 @@ def clients(facts: Facts) -> Fields:
     blocked = [one.blocking for one in sessions if one.blocking is not None and one.blocking.number >= 0]
     actions = "none" if not pause.active else "all" if pause.all_commands else "write"
     return {
-        "connected_clients": len(sessions),
+        "connected_clients": len(sessions) + len(router.listeners.tls.handshakes),
         "cluster_connections": 0,
         "maxclients": router.config["maxclients"],
         "client_recent_max_input_buffer": max((one.requests.query_size_bytes for one in sessions), default=0),

@@ -73,5 +73,6 @@ def stats_fields(facts: "Facts") -> dict[str, Any]:
         "acl_access_denied_cmd": traffic.acl_access_denied_cmd,
         "acl_access_denied_key": traffic.acl_access_denied_key,
         "acl_access_denied_channel": traffic.acl_access_denied_channel,
+        "acl_access_denied_tls_cert": traffic.acl_access_denied_tls_cert,
         "acl_access_denied_db": traffic.acl_access_denied_db,
     }

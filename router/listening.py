@@ -1,4 +1,4 @@
-"""The sockets that clients connect to: `bind` and `port`, `unixsocket`, and the keep-alive of what comes in by them.
+"""The sockets that clients connect to: `bind`, `port`, `tls-port`, `unixsocket`, and the keep-alive of what comes in.
 
 doors = Doors(config); doors.open()                 # raises CannotListen, which says what to do
 
@@ -11,8 +11,9 @@ import errno
 import logging
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 from common.config import Config
 
@@ -30,26 +31,41 @@ class CannotListen(OSError):
     """Why clients can't be served, in one line."""
 
 
+class Place(NamedTuple):
+    """Where a TCP socket listens."""
+
+    host: str
+    port: int
+    is_tls: bool = False
+
+
+NOTHING: Mapping[Place, socket.socket] = {}
+
+
 class Doors:
-    """The listening sockets of a server. Opened once; closed by whoever serves them."""
+    """The listening sockets of a server."""
 
     def __init__(self, config: Config, fds: Sequence[int] = ()) -> None:
-        """`fds` are listening sockets that systemd has opened."""
+        """`fds` are listening sockets that systemd has opened; the one at `tls-port` is for TLS."""
         self.config = config
         self.fds = fds
-        self.sockets: list[socket.socket] = []
+        self.places: dict[Place, socket.socket] = {}
+        self.unix_socket: socket.socket | None = None
         self.unix_path = ""
+
+    @property
+    def sockets(self) -> list[socket.socket]:
+        return [*self.places.values(), *([self.unix_socket] if self.unix_socket is not None else ())]
 
     def open(self) -> list[socket.socket]:
         """Listens wherever the configuration says.  Raises CannotListen; then nothing is listened on."""
         try:
-            self.sockets = [handed_over(fd) for fd in self.fds]
-            if self.sockets:
-                self.config.override("port", str(self.sockets[0].getsockname()[1]))
+            if self.fds:
+                self._take_handed_over()
             else:
-                self.sockets = tcp_sockets(self.config["bind"], self.config["port"], self.config["tcp-backlog"])
+                self.follow()
             if path := self.config.path("unixsocket"):
-                self.sockets.append(self._unix(path))
+                self.unix_socket = self._unix(path)
                 self.unix_path = path
             if not self.sockets:
                 raise CannotListen("neither port nor unixsocket says where to listen")
@@ -58,20 +74,48 @@ class Doors:
             raise
         return self.sockets
 
+    def follow(self) -> list[socket.socket]:
+        """Listens where `bind`, `port` and `tls-port` say by now; the sockets that are no longer wanted. A socket whose
+        place is wanted as it was stays.  Raises CannotListen; then all listen as before.
+        """
+        wanted = places_of(self.config["bind"], self.config["port"])
+        wanted |= places_of(self.config["bind"], self.config["tls-port"], is_tls=True)
+        old = {place: sock for place, sock in self.places.items() if place not in wanted}
+        new = {place: may_miss for place, may_miss in wanted.items() if place not in self.places}
+        made = sockets_at(new, self.config["tcp-backlog"], old)
+        both = self.places | made
+        self.places = {place: both[place] for place in wanted if place in both}
+        return list(old.values())
+
     def close(self) -> None:
         """Closes what is open, and removes the Unix socket."""
         for sock in self.sockets:
             sock.close()
-        self.sockets = []
+        self.places, self.unix_socket = {}, None
         if self.unix_path:
             with suppress(OSError):
                 os.unlink(self.unix_path)
             self.unix_path = ""
 
+    def is_tls(self, sock: socket.socket) -> bool:
+        return any(place.is_tls for place, other in self.places.items() if other is sock)
+
     def where(self) -> str:
         """What the log says of it: "port 6379 and /run/shardis.sock"."""
-        tcp = any(sock.family is not socket.AF_UNIX for sock in self.sockets)
-        return " and ".join(filter(None, (f"port {self.config['port']}" if tcp else "", self.unix_path)))
+        ports = {place.is_tls: place.port for place in self.places}
+        texts = (f"port {ports[False]}" if False in ports else "", f"TLS port {ports[True]}" if True in ports else "")
+        return " and ".join(filter(None, (*texts, self.unix_path)))
+
+    def _take_handed_over(self) -> None:
+        for fd in self.fds:
+            sock = handed_over(fd)
+            host, port = sock.getsockname()[:2]
+            self.places[Place(host, port, port == self.config["tls-port"])] = sock
+        if (port := self.config["tls-port"]) and not any(place.is_tls for place in self.places):
+            logger.warning("nobody is served over TLS: systemd has not opened port %d, see shardis-apply", port)
+        for name, is_tls in (("port", False), ("tls-port", True)):
+            ports = [place.port for place in self.places if place.is_tls is is_tls]
+            self.config.override(name, str(ports[0] if ports else 0))
 
     def _unix(self, path: str) -> socket.socket:
         try:
@@ -94,28 +138,58 @@ def handed_over(fd: int) -> socket.socket:
     return sock
 
 
-def tcp_sockets(bind: str, port: int, backlog: int) -> list[socket.socket]:
-    """Listening sockets for all addresses of `bind`; none if the port is 0.  Raises CannotListen.
+def places_of(bind: str, port: int, *, is_tls: bool = False) -> dict[Place, bool]:
+    """The places of all addresses of `bind`, and of each whether it may be missing; none if the port is 0."""
+    words = bind.split() if port else []
+    hosts = {word: word.removeprefix("-") for word in words}
+    return {Place(WORDS.get(host, host), port, is_tls): word.startswith("-") for word, host in hosts.items()}
 
-    A leading "-" forgives an address that this machine does not have; that another server has it is never forgiven.
+
+def sockets_at(
+    places: Mapping[Place, bool], backlog: int, old: Mapping[Place, socket.socket] = NOTHING
+) -> dict[Place, socket.socket]:
+    """A listening socket for each place that this machine has.  Raises CannotListen.
+
+    That a place is missing is forgiven where it says so; that another server has it never is. Only where one of `old`
+    is in the way, which are to be closed anyway, it gives way first; and comes back if this comes to nothing.
     """
-    made: list[socket.socket] = []
-    for address in bind.split() if port else ():
-        host = WORDS.get(address.removeprefix("-"), address.removeprefix("-"))
-        try:
-            made.append(tcp_socket(host, port, backlog))
-        except OSError as error:
-            missing = error.errno == errno.EADDRNOTAVAIL and address.startswith("-")
-            if missing or error.errno in NO_SUCH_FAMILY:
-                logger.warning("not listening on %s:%d: %s", host, port, error.strerror)
-                continue
-            for sock in made:
-                sock.close()
-            advice = "; choose another one with --port" if error.errno == errno.EADDRINUSE else ""
-            raise CannotListen(f"cannot listen on {host}:{port}: {error.strerror or error}{advice}") from error
-    if port and bind.split() and not made:
-        raise CannotListen(f"cannot listen on any of the addresses of bind: {bind}")
+    made: dict[Place, socket.socket] = {}
+    gone: list[socket.socket] = []
+    try:
+        for place, may_miss in places.items():
+            try:
+                made[place] = _bound(place, backlog, old, gone)
+            except OSError as error:
+                missing = error.errno == errno.EADDRNOTAVAIL and may_miss
+                if not missing and error.errno not in NO_SUCH_FAMILY:
+                    advice = "; choose another one with --port" if error.errno == errno.EADDRINUSE else ""
+                    text = f"cannot listen on {place.host}:{place.port}: {error.strerror or error}{advice}"
+                    raise CannotListen(text) from error
+                logger.warning("not listening on %s:%d: %s", place.host, place.port, error.strerror)
+        for is_tls in {place.is_tls for place in places}:
+            if not any(place.is_tls is is_tls for place in made):
+                hosts = " ".join(place.host for place in places)
+                raise CannotListen(f"cannot listen on any of the addresses of bind: {hosts}")
+    except CannotListen:
+        for sock in made.values():
+            sock.close()
+        for sock in gone:
+            sock.listen(backlog)
+        raise
     return made
+
+
+def _bound(place: Place, backlog: int, old: Mapping[Place, socket.socket], gone: list[socket.socket]) -> socket.socket:
+    try:
+        return tcp_socket(place.host, place.port, backlog)
+    except OSError as error:
+        in_the_way = [sock for other, sock in old.items() if other.port == place.port and sock not in gone]
+        if error.errno != errno.EADDRINUSE or not in_the_way:
+            raise
+    for sock in in_the_way:
+        sock.shutdown(socket.SHUT_RDWR)  # It is bound as before, and does not listen.
+        gone.append(sock)
+    return tcp_socket(place.host, place.port, backlog)
 
 
 def tcp_socket(host: str, port: int, backlog: int) -> socket.socket:

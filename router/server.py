@@ -9,12 +9,11 @@ import logging
 import os
 import resource
 import signal
-import socket
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from itertools import count
-from typing import Any, cast
+from typing import Any
 
 from common.command import Command, Flag, Plan, Table
 from common.config import Config
@@ -33,7 +32,8 @@ from router.holding import Holding
 from router.keyspace_events import notify
 from router.latency import LatencyMonitor
 from router.link import Link, LinkState
-from router.listening import Doors, keep_alive
+from router.listeners import Listeners
+from router.listening import keep_alive
 from router.log_sync import LogSync, synced
 from router.output import Output
 from router.pause import Pause
@@ -132,6 +132,7 @@ class Router:
         self.renames: Renames | None = None
         self.fault = ""  # Why it has to stop: what is wrong with the configuration.
         self.service = Service(self, systemd())
+        self.listeners = Listeners(self, self.service.systemd.fds)
         self.stopping, self.stopped = False, asyncio.Event()
         self.saving = saving.Saving(self)
         self.configure()
@@ -295,10 +296,6 @@ class Router:
 
     # Sessions
 
-    def _session(self) -> asyncio.Protocol:
-        """What asyncio makes for each connection. A Session has the methods of a Protocol, see there."""
-        return cast(asyncio.Protocol, Session(self))
-
     def next_client_id(self) -> int:
         self._last_client_id += 1
         return self._last_client_id
@@ -419,28 +416,19 @@ class Router:
 
     async def serve(self) -> None:
         """Listens, connects to the shards, and runs until told to stop.  Raises CannotListen."""
-        doors = Doors(self.config, self.service.systemd.fds)
-        servers = [await self._serve_at(sock) for sock in doors.open()]
+        await self.listeners.open()
         self.service.begin()
         for link in self.links:
             self.loop.create_task(link.connect())
         self.loop.call_later(FIRST_HELLO_S, self.open)
-        logger.info("ready to accept connections on %s", doors.where())
+        logger.info("ready to accept connections on %s", self.listeners.doors.where())
         await self.stopped.wait()
-        for server in servers:
-            server.close()
-        doors.close()
+        self.listeners.close()
         await self._drain()
         for link in self.links:
             link.close()
         for session in list(self.sessions.values()):
             session.close()
-
-    def _serve_at(self, sock: socket.socket) -> Coroutine[Any, Any, asyncio.Server]:
-        backlog = self.config["tcp-backlog"]  # Else asyncio sets its own.
-        if sock.family is socket.AF_UNIX:
-            return self.loop.create_unix_server(self._session, sock=sock, backlog=backlog)
-        return self.loop.create_server(self._session, sock=sock, backlog=backlog)
 
     async def _drain(self) -> None:
         """Waits for the answers of what is under way, and for the clients to get them."""

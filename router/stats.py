@@ -28,6 +28,7 @@ class Stats:
     acl_access_denied_cmd: int = 0
     acl_access_denied_key: int = 0
     acl_access_denied_channel: int = 0
+    acl_access_denied_tls_cert: int = 0
     acl_access_denied_db: int = 0
     errors: dict[str, int] = field(default_factory=dict)
 

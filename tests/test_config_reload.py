@@ -53,15 +53,15 @@ def test_what_the_file_says_holds(tmp_path: Path, caplog: pytest.LogCaptureFixtu
         await one.told()
         one.config.set([("maxclients", "7"), ("slowlog-max-len", "9")])
         with caplog.at_level(logging.INFO):
-            one.reload("maxclients 200\nport 7\nset-max-intset-entries 3\n")
+            one.reload("maxclients 200\ndatabases 7\nset-max-intset-entries 3\n")
         config = one.config
         assert (config["maxclients"], config["set-max-intset-entries"]) == (200, 3)
         assert config["hash-max-listpack-entries"] == 512  # As at first, for the file names it no longer.
         assert config["slowlog-max-len"] == 9  # Of CONFIG SET; the file never named it.
-        assert config["port"] == 6379
+        assert config["databases"] == 16
         changed = {"maxclients": 200, "hash-max-listpack-entries": 512, "set-max-intset-entries": 3}
         assert await one.told() == [[changed]] * 2
-        assert "only a restart changes these directives: port" in caplog.text
+        assert "only a restart changes these directives: databases" in caplog.text
         assert "reloaded: hash-max-listpack-entries, maxclients, set-max-intset-entries" in caplog.text
 
     on_a_loop(scene)

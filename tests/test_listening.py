@@ -12,7 +12,16 @@ from pathlib import Path
 import pytest
 
 from common.config import Config
-from router.listening import CannotListen, Doors, handed_over, keep_alive, tcp_socket, tcp_sockets, unix_socket
+from router.listening import (
+    CannotListen,
+    Doors,
+    handed_over,
+    keep_alive,
+    places_of,
+    sockets_at,
+    tcp_socket,
+    unix_socket,
+)
 from tests.reference import Reference, reference_binary
 from tests.resp_client import Client, Status
 from tests.servers import ROOT, Server, Shardis, free_port
@@ -24,7 +33,7 @@ NOWHERE = "192.0.2.1"
 
 def hosts(bind: str) -> list[str]:
     """The addresses that are listened on."""
-    sockets = tcp_sockets(bind, free_port(), 5)
+    sockets = sockets_at(places_of(bind, free_port()), 5).values()
     found = [sock.getsockname()[0] for sock in sockets]
     for sock in sockets:
         sock.close()
@@ -57,14 +66,14 @@ class TestBind:
     @pytest.mark.parametrize("bind", [NOWHERE, f"127.0.0.1 {NOWHERE}", f"-{NOWHERE}", "nosuch.invalid"])
     def test_what_is_not_there(self, bind: str) -> None:
         with pytest.raises(CannotListen):
-            tcp_sockets(bind, free_port(), 5)
+            sockets_at(places_of(bind, free_port()), 5)
 
     @pytest.mark.parametrize("bind", ["127.0.0.1", "-127.0.0.1"])
     def test_a_port_that_is_taken_is_never_forgiven(self, bind: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as other:
             port = other.getsockname()[1]
             with pytest.raises(CannotListen, match=f"cannot listen on 127.0.0.1:{port}: .* choose another"):
-                tcp_sockets(bind, port, 5)
+                sockets_at(places_of(bind, port), 5)
 
     def test_nowhere_to_listen(self, tmp_path: Path) -> None:
         for argv in (["--port", "0"], ["--bind", ""]):

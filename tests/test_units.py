@@ -123,6 +123,12 @@ def test_addresses() -> None:
     assert units.is_there("127.0.0.1") and not units.is_there("192.0.2.1")
 
 
+@pytest.mark.parametrize("port, streams", [("7000", ["127.0.0.1:7000", "127.0.0.1:7001"]), ("0", ["127.0.0.1:7001"])])
+def test_the_port_of_tls_is_one_more_stream(port: str, streams: list[str]) -> None:
+    config = Config.from_arguments(["--bind", "127.0.0.1", "--port", port, "--tls-port", "7001"])
+    assert re.findall("ListenStream=(.+)", units.socket_text(config)) == streams
+
+
 @pytest.mark.parametrize(
     "options, fault", [(["--port", "0"], "port 0"), (["--bind", "-192.0.2.1"], "names no address")]
 )

@@ -33,6 +33,8 @@ COMPUTED = {  # By the code that puts their names together, or asks for somethin
     "enable-module-command": "router/dispatch.py",
     "shutdown-on-sigint": "router/shutdown.py",
     "shutdown-on-sigterm": "router/shutdown.py",
+    "tls-ciphers": "router/tls.py",
+    "tls-ciphersuites": "router/tls.py",
 }
 SHOWN = {  # INFO says their value, as in Redis; maxmemory-clients may be percents of maxmemory.
     *("maxmemory", "repl-backlog-size"),

@@ -1,8 +1,11 @@
 """CONFIG: directives while the server runs. What they may be is in common/config.py."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from common.command import ADMIN, ALL_NODES, ALL_SUCCEEDED, LOADING, NOSCRIPT, STALE
+from common.config import refusal
+from common.directives import BY_NAME
 from common.errors import RedisError
 from common.resp import OK, Status
 from router import config_rewrite
@@ -10,6 +13,7 @@ from router.commands.table import TABLE
 from router.config_reload import State
 from router.dispatch import AskShards, is_local
 from router.link import LinkState
+from router.listeners import CannotFollow, files_of_tls
 
 if TYPE_CHECKING:
     from router.session import Session
@@ -66,17 +70,27 @@ def set_(session: "Session", *words: bytes) -> AskShards:
     config = router.config
     state = State(router)
     changed = config.set_arguments(words, is_local=is_local(session))
-    state.take_over(changed)
+    try:
+        names = _names(words)
+        again = files_of_tls(names)
+        state.take_over(changed, [name for name in names if name in changed or name in again])
+    except CannotFollow as fault:
+        raise refusal(fault.name, fault.reason) from None
 
     def merge(answers: list[str]) -> Status:
-        for refusal in filter(None, answers):
+        for fault in filter(None, answers):
             state.take_back()  # A log that can't be turned on.
-            raise RedisError(refusal)
+            raise RedisError(fault)
         return OK
 
     # In the client's batch, so that it holds for every command behind this one, on every shard. A shard that is down
     # is told when it comes back.
     return AskShards(["config", changed], merge, shards_that_are_up(session))
+
+
+def _names(words: Sequence[bytes]) -> list[str]:
+    """What is set, by the names that the server knows, in its order."""
+    return [BY_NAME[name.decode().lower()].name for name in words[::2]]
 
 
 def done(answers: list[None]) -> Status:
