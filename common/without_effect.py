@@ -57,8 +57,7 @@ REASONS: dict[str, str] = {
     THREADS: "io-threads io-threads-do-reads prefetch-batch-max-size",
     NO_FORKS: "aof-rewrite-cpulist bgsave-cpulist",
     OF_THE_SYSTEM: "oom-score-adj oom-score-adj-values disable-thp server-cpulist bio-cpulist supervised",
-    LOG_OF_EVENTS: """
-        log-format log-timestamp-format syslog-enabled syslog-ident syslog-facility always-show-logo ignore-warnings""",
+    LOG_OF_EVENTS: "always-show-logo ignore-warnings",
     "a fault is logged with Python's traceback": "crash-log-enabled crash-memcheck-enabled",
     "the processes are called shardis: router, shardis: shard 0 ...": "proc-title-template",
     "words are compared byte by byte": "locale-collate",

@@ -86,7 +86,9 @@ def main() -> int:
     try:
         return serve(Config.from_arguments(argv, read, os.environ))
     except (ConfigError, CannotStart) as error:
-        sys.stderr.write(f"shardis: {error}\n")  # In one write: others write there, too.
+        from common.log import last_words  # What goes on logs later.
+
+        last_words(str(error))
         return 1
 
 

@@ -8,7 +8,7 @@ from setproctitle import setproctitle
 
 from common.collector import settle
 from common.config import Config, ConfigError
-from common.log import set_up
+from common.log import last_words, set_up
 from router.server import Router
 
 
@@ -21,7 +21,7 @@ def main(argv: list[str]) -> int:
             setproctitle("shardis: router")
         return uvloop.run(run(config, argv))
     except (ConfigError, OSError) as error:
-        sys.stderr.write(f"shardis: {error}\n")  # In one write: others write there, too.
+        last_words(str(error))
         return 1
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from common.command import Command, Flag, Plan, Table
 from common.config import Config
 from common.errors import RedisError
-from common.log import set_level
+from common.log import follow
 from common.slot import Owners
 from common.systemd import systemd
 from router import config_reload, monitor, rewrites, saving, shutdown, tracking
@@ -368,7 +368,7 @@ class Router:
         """Takes over the directives, at start and when CONFIG SET changed some."""
         values = self.config.values
         self.recording = values["appendonly"] and self.shards > 1
-        set_level(values["loglevel"])
+        follow(values)
         self.logs.configure(values)
         self.output.configure(values)
         self.eviction.configure(values)

@@ -8,7 +8,7 @@ from setproctitle import setproctitle
 
 from common.collector import settle
 from common.config import Config, ConfigError
-from common.log import set_up
+from common.log import last_words, set_up
 from shard.log_reader import LogDamaged
 from shard.log_reading import advice
 from shard.server import Shard
@@ -28,7 +28,7 @@ def main(argv: list[str]) -> int:
             setproctitle(f"shardis: shard {config['index']}")
         return uvloop.run(run(config))
     except (ConfigError, LogDamaged, OSError) as error:
-        sys.stderr.write(f"shardis: {error}{advice(error)}\n")  # In one write: others write there, too.
+        last_words(f"{error}{advice(error)}")
         return 1
 
 

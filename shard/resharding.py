@@ -29,7 +29,7 @@ from setproctitle import setproctitle
 
 from common import collector
 from common.config import Config, ConfigError
-from common.log import set_up
+from common.log import last_words, set_up
 from common.record import lacking
 from shard import first_logs
 from shard import layout as layouts
@@ -64,7 +64,7 @@ def main(argv: list[str]) -> int:
         logger.warning("the re-hash was stopped; the data is as it was")
         return 1
     except (ConfigError, LogDamaged, TaskDied, OSError) as error:
-        sys.stderr.write(f"shardis: {error}{advice(error)}\n")  # In one write: others write there, too.
+        last_words(f"{error}{advice(error)}")
         return 1
     return 0
 

@@ -18,7 +18,7 @@ import shard.reload
 import shard.transaction  # noqa: F401  The messages there answer to their names, as those of shard.reload.
 from common.config import Config
 from common.errors import RedisError
-from common.log import set_level
+from common.log import follow
 from common.slot import Owners, slot_function, slots_of_shard
 from common.systemd import systemd
 from shard import listeners, loan, log_switch, rdb_start
@@ -277,7 +277,7 @@ class Shard:
         """Takes over directives, at start and when CONFIG SET changed them."""
         if values:
             self.config.update(values)
-        set_level(self.config["loglevel"])
+        follow(self.config.values)
         self.latency_threshold_ms = self.config["latency-monitor-threshold"]
         self.executor.slow_ns = slow_ns(self.config)
         self.executor.notify(self.config["notify-keyspace-events"])

@@ -110,6 +110,8 @@ AT_THE_RIM = {
     "common/__init__.py": "one look at the environment, when it is imported",
     "common/systemd.py": "words to systemd, and what it has opened",
     "common/config.py": "puts paths together and counts cores, before anything runs",
+    "common/log.py": "what time it is, and whether standard error is the journal",
+    "common/syslog.py": "the number of this process",
     "common/peer.py": "asks the kernel who is at the other end of a link",
     "common/config_file.py": "reads the file that the command line names, before anything runs",
 }
