@@ -133,7 +133,7 @@ class Encrypted(asyncio.Transport):
             self.session.data_received(pieces[0] if len(pieces) == 1 else b"".join(pieces))
         if broken:
             self.abort()
-        elif self.outgoing.pending:  # An answer of TLS itself, as to a change of keys.
+        elif self.outgoing.pending and not self.closed:  # An answer of TLS itself, as to a change of keys.
             self._flush()
         if over and not self.ended and not self.closed and not self._end():
             self.close()

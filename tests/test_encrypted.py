@@ -41,6 +41,7 @@ class Wire(asyncio.Transport):
         return {"peername": ("127.0.0.1", 50000), "sockname": ("127.0.0.1", 6380)}.get(name, default)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
+        assert not self.closed, "uvloop's transports raise an error then"
         self.sent += data
         self.largest_bytes = max(self.largest_bytes, len(data))
 
@@ -369,6 +370,33 @@ def test_quit_and_kill(authority: Authority) -> None:
         assert other.wire.aborted
         await bare.sent()
         assert not bare.router.sessions
+
+    on_a_loop(scene)
+
+
+def test_a_client_that_kills_itself(authority: Authority) -> None:
+    async def scene() -> None:
+        bare = with_tls(authority)
+        pair = Pair(bare, authority.context()).shake_hands()
+        pair.send(PING + encode_command([b"CLIENT", b"KILL", b"ID", b"1", b"SKIPME", b"no"]) + PING)
+        await bare.settle()
+        assert pair.wire.closed and pair.take().startswith(PONG)
+        await bare.sent()
+        assert not bare.router.sessions
+
+    on_a_loop(scene)
+
+
+def test_a_change_of_keys_is_answered(authority: Authority) -> None:
+    """What the server's end of TLS has to say goes out, whether there is a reply or not."""
+
+    async def scene() -> None:
+        bare = with_tls(authority)
+        pair = Pair(bare, authority.context()).shake_hands()
+        pair.hear()
+        pair.connection.outgoing.write(b"what TLS itself would say")
+        pair.send(PING[:3])
+        assert bytes(pair.wire.sent) == b"what TLS itself would say"
 
     on_a_loop(scene)
 
