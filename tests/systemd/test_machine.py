@@ -9,7 +9,9 @@ from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
+from tests.certificates import Authority, connect
 from tests.resp_client import Client, Error, Status
+from tests.servers import free_port
 from tests.systemd.installed import ALL, CHECKOUT, PREFIX, Installed, binds, make_environment
 from tests.systemd.lab import Lab, NoLab
 from tests.writers import Writer, faults, wait_for_progress, writing
@@ -184,6 +186,41 @@ def test_reload(service: Installed) -> None:
         service.configure("set-max-intset-entries 512", "maxclients 10000", "tcp-backlog 511")
         service.systemctl("reload", "shardis.target")
         service.until(lambda: value("set-max-intset-entries") == b"512", "the router has reloaded again")
+
+
+def test_the_journal_knows_what_is_wrong(service: Installed) -> None:
+    """Each line has its priority, and does not show it."""
+    lines = service.lab.check("journalctl", "--no-pager", "-o", "cat", "-p", "warning", "-u", "shardis*").splitlines()
+    assert any(" router warning: " in line for line in lines) and not any(" notice: " in line for line in lines)
+    lines = service.lab.check("journalctl", "--no-pager", "-o", "cat", "-u", ROUTER).splitlines()
+    assert any(" router notice: " in line for line in lines) and not any(line.startswith("<") for line in lines)
+
+
+def test_tls_by_the_socket(service: Installed) -> None:
+    """`shardis-apply` opens its port as the other one; a reload takes the new certificate."""
+    folder = "/etc/shardis/tls"
+    authority = Authority(service.lab.root / folder.lstrip("/"))
+    port = free_port()
+    service.options["tls-port"] = str(port)
+    files = (f"tls-cert-file {folder}/server.pem", f"tls-key-file {folder}/server.key")
+    service.configure(f"tls-port {port}", "tls-auth-clients no", *files)
+    authority.issue("server")
+    service.lab.check("chown", "-R", "shardis", folder)
+    service.lab.check("shardis-apply")
+    assert_has_keys(service)
+    with connect(service, authority.context()) as client:
+        assert client.call("GET", "key:7") == b"7"
+        authority.issue("server")
+        service.lab.check("chown", "-R", "shardis", folder)
+        service.systemctl("reload", "shardis.target")
+        serial = authority.serial("server").encode()
+        service.until(lambda: serial in client.call("INFO", "tls"), "the router has read the new certificate")
+        assert isinstance(client.call("CONFIG", "SET", "port", "1"), Error)
+    with connect(service, authority.context()) as client:
+        assert client.call("GET", "key:7") == b"7"
+    service.configure("tls-port 0")
+    service.lab.check("shardis-apply")
+    assert_has_keys(service)
 
 
 def test_the_configuration_is_rewritten(service: Installed) -> None:
