@@ -27,6 +27,7 @@ before the environment, and that before the file.
 
   --port 6379                TCP port to listen on
   --bind "* -::*"            addresses to listen on
+  --tls-port 0               TCP port for TLS; with it --tls-cert-file and --tls-key-file
   --shards N                 processes that hold the data (default: as many as it is spread over; at the first start
                              one per core, here {cores}); with another N the data is re-hashed first
   --dir DIR                  where the data live (default: the current directory)

@@ -82,8 +82,8 @@ class Doors:
         wanted |= places_of(self.config["bind"], self.config["tls-port"], is_tls=True)
         old = {place: sock for place, sock in self.places.items() if place not in wanted}
         new = {place: may_miss for place, may_miss in wanted.items() if place not in self.places}
-        made = sockets_at(new, self.config["tcp-backlog"], old)
-        both = self.places | made
+        kept = {place: sock for place, sock in self.places.items() if place in wanted}
+        both = kept | sockets_at(new, self.config["tcp-backlog"], old, kept)
         self.places = {place: both[place] for place in wanted if place in both}
         return list(old.values())
 
@@ -146,9 +146,13 @@ def places_of(bind: str, port: int, *, is_tls: bool = False) -> dict[Place, bool
 
 
 def sockets_at(
-    places: Mapping[Place, bool], backlog: int, old: Mapping[Place, socket.socket] = NOTHING
+    places: Mapping[Place, bool],
+    backlog: int,
+    old: Mapping[Place, socket.socket] = NOTHING,
+    kept: Mapping[Place, socket.socket] = NOTHING,
 ) -> dict[Place, socket.socket]:
-    """A listening socket for each place that this machine has.  Raises CannotListen.
+    """A listening socket for each place that this machine has, which is one at least beside those that are kept.
+    Raises CannotListen.
 
     That a place is missing is forgiven where it says so; that another server has it never is. Only where one of `old`
     is in the way, which are to be closed anyway, it gives way first; and comes back if this comes to nothing.
@@ -167,7 +171,7 @@ def sockets_at(
                     raise CannotListen(text) from error
                 logger.warning("not listening on %s:%d: %s", place.host, place.port, error.strerror)
         for is_tls in {place.is_tls for place in places}:
-            if not any(place.is_tls is is_tls for place in made):
+            if not any(place.is_tls is is_tls for place in (*made, *kept)):
                 hosts = " ".join(place.host for place in places)
                 raise CannotListen(f"cannot listen on any of the addresses of bind: {hosts}")
     except CannotListen:

@@ -56,7 +56,13 @@ class TestAsTheReference:
     def test_other_addresses(self, start: Callable[[Server], Server], kind: type[Server]) -> None:
         server = start(kind(bind=HOST))
         with server.connect() as client:
-            for bind in ("127.0.0.1 127.0.0.2", "127.0.0.2", f"127.0.0.1 -{NOWHERE}", "127.0.0.1"):
+            for bind in (
+                "127.0.0.1 127.0.0.2",
+                "127.0.0.2",
+                f"127.0.0.1 -{NOWHERE}",
+                "127.0.0.1",
+                f"127.0.0.1 -{NOWHERE}",
+            ):
                 assert client.call("CONFIG", "SET", "bind", bind) == OK
                 assert client.call("CONFIG", "GET", "bind") == [b"bind", bind.encode()]
                 for host in ("127.0.0.1", "127.0.0.2"):
