@@ -299,6 +299,8 @@ class Requests:
         if start + size + 2 <= len(data):
             if data[start + size : start + size + 2] != b"\r\n":
                 raise ProtocolError(BAD_LINE_END)
+            if size + 2 > self.query_size_bytes_max:
+                raise QueryTooLong
             self._add(data[start : start + size], commands)
             return start + size + 2
         if size <= SMALL_SIZE_BYTES_MAX or start + size <= len(data):
@@ -336,6 +338,8 @@ class Requests:
             raise ProtocolError(BAD_LINE_END)
         self._pieces.append(data[:missing])
         argument = b"".join(self._pieces)
+        if len(argument) + 2 > self.query_size_bytes_max:  # What has come at once is not too much because of that.
+            raise QueryTooLong
         self._pieces = []
         self._add(argument, commands)
         return missing + 2

@@ -109,6 +109,7 @@ class Users:
             self._declare(line)
         for session in self.router.sessions.values():
             session.authenticated = not self.password_needed()
+            session.mark_writes()
         self.choose_routes()
 
     def _of_file(self, path: str) -> dict[str, User]:
@@ -243,7 +244,8 @@ class Users:
             self._note(session, "auth", command, name.decode("utf-8", "surrogateescape"))
             raise RedisError(WRONG_PASSWORD)
         session.user = user
-        session.authenticated = True
+        session.authenticated = session.was_authenticated = True
+        session.mark_writes()
         session.changed()
 
     def certified(self, session: "Session", names: Sequence[str]) -> None:

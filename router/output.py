@@ -22,6 +22,8 @@ logger = logging.getLogger("shardis")
 
 MARK_BYTES_MAX = 1024 * 1024
 """Replies that a client has not read; beyond it its commands are no longer begun."""
+STRANGER_BYTES_MAX = 1024
+"""What a client may have unsent that has never given the password which is asked for, as in Valkey."""
 CHECK_S = 0.1
 """How often those with much unsent are looked at that nothing is written to."""
 PERSONAL = re.compile(r"(?<= name=)\S*|(?<= user=)\S*")
@@ -31,6 +33,11 @@ PERSONAL = re.compile(r"(?<= name=)\S*|(?<= user=)\S*")
 def class_of(session: "Session") -> str:
     """Whose limits are its: "normal" or "pubsub"."""
     return "normal" if session.subscriptions is None else "pubsub"
+
+
+def is_stranger(session: "Session") -> bool:
+    """Whether it has never been anybody who may be here."""
+    return not session.authenticated and not session.was_authenticated
 
 
 def unsent_bytes(session: "Session") -> int:
@@ -88,6 +95,10 @@ class Output:
             if unsent_bytes(session) > self.mark_bytes:
                 self.watch(session)
 
+    def mark_of(self, session: "Session") -> int:
+        """With how much unsent a client is one to be watched, in bytes."""
+        return min(self.mark_bytes, STRANGER_BYTES_MAX) if is_stranger(session) else self.mark_bytes
+
     def watch(self, session: "Session") -> None:
         """Looks at a client that has more than `mark_bytes` unsent until it has less, or is closed."""
         self.watched.setdefault(session, 0)
@@ -116,7 +127,7 @@ class Output:
         """Closes the client if it is over a limit: after each write to one that is watched."""
         hard, soft, seconds = self.limits[class_of(session)]
         unsent = unsent_bytes(session)
-        if hard and unsent >= hard:
+        if (hard and unsent >= hard) or (unsent > STRANGER_BYTES_MAX and is_stranger(session)):
             self._close(session)
         elif self.router.eviction.is_too_large(unsent) and not session.no_evict:
             self.router.eviction.close(session)
@@ -136,6 +147,17 @@ class Output:
             logger.warning("Client %s closed for overcoming of output buffer limits.", self.described(session))
             self.router.stats.client_output_buffer_limit_disconnections += 1
             session.drop()
+
+    def close_for_query(self, session: "Session") -> None:
+        """Closes a client that has sent more of what is not complete than `client-query-buffer-limit` allows."""
+        if session.transport is not None:
+            self.note_query(session)
+            session.drop()
+
+    def note_query(self, session: "Session") -> None:
+        """Notes that a client is closed for that."""
+        logger.warning("Closing client that reached max query buffer length: %s", self.described(session))
+        self.router.stats.client_query_buffer_limit_disconnections += 1
 
     def described(self, session: "Session") -> str:
         """A client's line for the log."""

@@ -51,6 +51,7 @@ cdef class Session:
     cdef public object tracking
     cdef public bint monitoring
     cdef public object replies
+    cdef public bint was_authenticated
     cdef public int db
     cdef public int protocol
     cdef public object user

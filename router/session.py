@@ -18,6 +18,7 @@ from common.command import Flag
 from common.errors import ProtocolError, RedisError
 from common.frame import DB_SHIFT, NO_TOUCH, RESP3
 from common.requests import QueryTooLong, Requests
+from common.resp import error_reply
 from router.address import addresses_of
 from router.batch import OPENINGS, Batch, Muted
 from router.blocking import GONE, READ_BYTES_MAX, Blocking
@@ -109,6 +110,8 @@ class Session:
         self.transacting = False
         """Whether an EXEC is under way that takes several turns; nothing else is begun meanwhile."""
         self.replies = Replies.ON
+        self.was_authenticated = False
+        """Whether it ever gave a password."""
         self.reset()
 
     # What a client can change of itself
@@ -407,9 +410,11 @@ class Session:
         self.end()
         batch = Batch(self, self.router.shards, self.header)
         if isinstance(fault, ProtocolError):
-            batch.add_step(b"-ERR Protocol error: %b\r\n" % str(fault).encode("utf-8", "surrogateescape"))
+            error = RedisError(f"ERR Protocol error: {fault}")
+            self.router.count_error(error)
+            batch.add_step(error_reply(error))
         else:
-            self.router.stats.client_query_buffer_limit_disconnections += 1
+            self.router.output.note_query(self)
         self.batches.append(batch)
         batch.dispatch(self.router.links)
         self.completed()
@@ -452,7 +457,7 @@ class Session:
     def mark_writes(self) -> None:
         """Has the transport say when the client does not read what it is sent."""
         if self.transport is not None:
-            self.transport.set_write_buffer_limits(high=self.router.output.mark_bytes)
+            self.transport.set_write_buffer_limits(high=self.router.output.mark_of(self))
 
     def connection_lost(self, error: Exception | None) -> None:
         self.transport = None

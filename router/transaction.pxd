@@ -6,6 +6,8 @@ from router.batch cimport Batch, Route
 
 
 cdef class Transaction:
+    cdef public long long size_bytes
+    cdef public long long words
     cdef public list queued
     cdef public dict unusual
     cdef public bint broken

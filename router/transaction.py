@@ -1,7 +1,9 @@
 """What a client queues between MULTI and EXEC; how that is run is in execution.py.
 
-What is wrong with a command is said when it is queued, and EXEC then refuses all of them. An error at run time is the
-reply of its command, and the others are run all the same.
+What is wrong with a command is said when it is queued, and EXEC then refuses all of them: so none is kept. An error at
+run time is the reply of its command, and the others are run all the same.
+
+What is queued counts as a request that is not complete: beyond `client-query-buffer-limit` the client is closed.
 """
 
 from collections.abc import Callable
@@ -15,6 +17,11 @@ if TYPE_CHECKING:
     from router.session import Session
 
 EXEC = "exec"
+MEMORY_BYTES_MAX = 1024 * 1024 * 1024
+"""What a transaction may take in all, if `client-query-buffer-limit` is not more: that counts the bytes of its words,
+and a million times PING is 4 MB of those and takes 150."""
+COMMAND_SIZE_BYTES, WORD_SIZE_BYTES = 96, 48
+"""What a queued command takes, and each of its words beside what it holds."""
 WRITES = Flag.WRITE | Flag.MAY_REPLICATE
 """What a CLIENT PAUSE WRITE stops."""
 
@@ -23,6 +30,10 @@ class Transaction:
     """What a client has queued since MULTI."""
 
     def __init__(self) -> None:
+        self.size_bytes = 0
+        """Of all words that are queued."""
+        self.words = 0
+        """How many they are."""
         self.queued: list[list[bytes]] = []
         self.unusual: dict[int, Command] = {}
         """By their place, those that a session in its usual state would not just forward."""
@@ -48,20 +59,45 @@ class Transaction:
                 break
             route = found
             queued.append(argv)
+            self.words += words
+            for word in argv:
+                self.size_bytes += len(word)
             place += 1
         if route is not None:
             steps.append(QUEUED_LINE * (place - first))
             batch.plain = False
             batch.session.last_command = route.name
+            if self.broken:
+                queued.clear()
+            else:
+                self._weigh(batch.session)
         return place
 
     def queue(self, batch: Batch, command: Command, argv: list[bytes]) -> None:
         """Queues any command.  Raises RedisError if it must not be in a transaction."""
         if command.flags & Flag.NO_MULTI:
             raise RedisError(f"ERR Command '{command.name}' not allowed inside a transaction")
+        batch.add_step(QUEUED_LINE)
+        if self.broken:
+            return
         self.unusual[len(self.queued)] = command
         self.queued.append(argv)
-        batch.add_step(QUEUED_LINE)
+        self.words += len(argv)
+        self.size_bytes += sum(map(len, argv))
+        self._weigh(batch.session)
+
+    def _weigh(self, session: "Session") -> None:
+        """Closes the client if more is queued than may be."""
+        limit = session.requests.query_size_bytes_max
+        taken = self.size_bytes + self.words * WORD_SIZE_BYTES + len(self.queued) * COMMAND_SIZE_BYTES
+        if self.size_bytes + session.requests.query_size_bytes > limit or taken > max(limit, MEMORY_BYTES_MAX):
+            session.router.output.close_for_query(session)
+
+    def break_(self) -> None:
+        """Notes that a command was refused: nothing of it will be run."""
+        self.broken = True
+        self.queued = []
+        self.unusual = {}
 
     def commands(self, find: Callable[[list[bytes]], Command]) -> list[Command]:
         """The command of each call that is queued."""
@@ -79,7 +115,7 @@ def refused(session: "Session", command: Command | None, error: RedisError) -> R
         discard(session)
         return RedisError(f"EXECABORT Transaction discarded because of: {str(error).removeprefix('ERR ')}")
     if session.transaction is not None:
-        session.transaction.broken = True
+        session.transaction.break_()
     return error
 
 
