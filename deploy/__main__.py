@@ -5,12 +5,12 @@ What keeps it from starting is one line on standard error, and exit status 1.
 
 import fcntl
 import os
-import resource
 import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from common.config import Config, ConfigError, read_text
+from common.open_files import FILES_BESIDE_CLIENTS, allow_files
 from common.without_effect import WITHOUT_EFFECT
 from deploy.supervisor import Command, Supervisor
 
@@ -60,7 +60,6 @@ LOCK_POLL_S = 0.05
 CONFIG_FILE = "shardis.conf"
 SHARDS_MAX = 1024  # What --shards takes.
 SOCKET_PATH_BYTES_MAX = 107  # sun_path, without its closing zero.
-FILES_BESIDE_CLIENTS = 128  # Links, logs, listening sockets.
 PYTHON = (sys.executable, "-P")  # -P: a router.py in the current directory is none of ours.
 
 
@@ -263,14 +262,6 @@ def check_log_file(path: str) -> None:
         os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644))
     except OSError as error:
         raise CannotStart(f"cannot write the log file {path}: {error.strerror}") from None
-
-
-def allow_files(count: int) -> None:
-    """Raises the limit of open files, which the children inherit, as far as the system lets us."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def make_run_folder(config: Config) -> str:

@@ -20,10 +20,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from common.config import Config, ConfigError, read_text
+from common.open_files import FILES_BESIDE_CLIENTS
 
 CONFIG = "/etc/shardis/shardis.conf"
 UNITS = "/etc/systemd/system"
-FILES_BESIDE_CLIENTS = 128  # Links, logs, listening sockets.
 SHARDS_MAX = 1024
 
 TARGET, SOCKET, ROUTER = "shardis.target", "shardis.socket", "shardis-router.service"

@@ -9,6 +9,7 @@ from setproctitle import setproctitle
 from common.collector import settle
 from common.config import Config, ConfigError
 from common.log import last_words, set_up
+from router.open_files import fit
 from router.server import Router
 
 
@@ -19,6 +20,7 @@ def main(argv: list[str]) -> int:
         set_up(config, "router")
         if config["set-proc-title"]:
             setproctitle("shardis: router")
+        fit(config)
         return uvloop.run(run(config, argv))
     except (ConfigError, OSError) as error:
         last_words(str(error))

@@ -16,6 +16,7 @@ from common.directives import BY_NAME
 from common.errors import RedisError
 from router.link import LinkState
 from router.listeners import CannotFollow, files_of_tls
+from router.open_files import fit
 
 if TYPE_CHECKING:
     from router.server import Router
@@ -87,6 +88,7 @@ def reload(router: "Router", argv: Sequence[str], environ: Mapping[str, str]) ->
         logger.warning("only a restart changes these directives: %s", ", ".join(fixed))
     changed = {name: value for name, value in new.items() if name not in fixed}
     config.update(changed)
+    fit(config)
     try:
         state.take_over(changed, [*changed, *files_of_tls(config.given)])
     except CannotFollow as fault:

@@ -3,6 +3,7 @@
 import re
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,7 +13,7 @@ import pytest
 from tests.bare_router import BareRouter, on_a_loop
 from tests.reference import Reference
 from tests.resp_client import Client, Error, Status, encode_command
-from tests.servers import Server, Shardis
+from tests.servers import ROOT, Server, Shardis
 from tests.test_requests_reference import exchange
 
 OK = Status(b"OK")
@@ -275,3 +276,48 @@ def test_fewer_clients_than_there_are(start: Start, kind: type[Server]) -> None:
         assert first.call("CONFIG", "SET", "maxclients", "2") == OK
         with server.connect() as fifth:
             assert fifth.call("PING") == Status(b"PONG")
+
+
+class WithFewFiles:
+    """A server whose processes may have open 300 files."""
+
+    def command(self) -> list[str]:
+        limited = "import os, resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (200, 300));"
+        argv: list[str] = super().command()  # type: ignore[misc]
+        return [sys.executable, "-c", f"{limited} os.execv(sys.argv[1], sys.argv[1:])", *argv]
+
+
+class FewFilesReference(WithFewFiles, Reference): ...
+
+
+class FewFilesShardis(WithFewFiles, Shardis): ...
+
+
+@pytest.mark.parametrize(("kind", "beside"), [(FewFilesReference, 44), (FewFilesShardis, 128)])
+def test_the_system_allows_fewer_files_than_there_may_be_clients(start: Start, kind: type[Server], beside: int) -> None:
+    server = start(kind())
+    most = b"%d" % (300 - beside)  # The reference looks for the limit in steps of 16.
+    assert re.search(rf"maxclients .*{most.decode()}", server.log())
+    assert "ulimit -n" in server.log()
+    with server.connect() as client:
+        assert client.call("CONFIG", "GET", "maxclients") == [b"maxclients", most]
+        refusal = client.call("CONFIG", "SET", "maxclients", "5000")
+        assert refusal == Error(
+            b"ERR CONFIG SET failed (possibly related to argument 'maxclients') - The operating system is not able to"
+            b" handle the specified number of clients, try with " + most
+        )
+        assert client.call("CONFIG", "GET", "maxclients") == [b"maxclients", most]
+        assert client.call("CONFIG", "SET", "maxclients", "50") == OK
+        assert client.call("CONFIG", "SET", "maxclients", most) == OK
+
+
+def test_no_file_is_left_for_a_client() -> None:
+    limited = "import os, resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100));"
+    argv = [
+        sys.executable,
+        "-c",
+        f"{limited} os.execv(sys.executable, [sys.executable, '-m', 'router', '--shards', '1'])",
+    ]
+    ended = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert "'ulimit -n') of 100 is not enough for the server to start; it takes at least 129" in ended.stderr

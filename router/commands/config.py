@@ -14,6 +14,7 @@ from router.config_reload import State
 from router.dispatch import AskShards, is_local
 from router.link import LinkState
 from router.listeners import CannotFollow, files_of_tls
+from router.open_files import shortage
 
 if TYPE_CHECKING:
     from router.session import Session
@@ -76,6 +77,9 @@ def set_(session: "Session", *words: bytes) -> AskShards:
         state.take_over(changed, [name for name in names if name in changed or name in again])
     except CannotFollow as fault:
         raise refusal(fault.name, fault.reason) from None
+    if short := shortage(changed.get("maxclients", 0)):
+        state.take_back()
+        raise refusal("maxclients", short)
 
     def merge(answers: list[str]) -> Status:
         for fault in filter(None, answers):
