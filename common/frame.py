@@ -1,5 +1,6 @@
 """Frames between router and shard: msgpack over a Unix socket, streamed, one a turn and direction.
 
+first frame     ["router", nonce]: who repeats what the shard said in its hello is a router, and nobody else is served.
 request frame   [now_ms, header, run, header, run, ...]. A run is the commands that one client sent in one turn and that
                 go to this shard, each a list of bytes; its header says for all of them what few bits can say.
 reply frame     a list: an entry per run, in the order of the runs: bytes (JOINED), a list with an entry per command,
@@ -17,6 +18,9 @@ from typing import Any
 import msgpack
 
 from common.errors import RedisError
+
+ROUTER = "router"
+"""How the first frame to a shard begins."""
 
 RESP3 = 1
 """Encode the replies in RESP3."""

@@ -17,7 +17,7 @@ from enum import Enum
 from typing import Any, Protocol, cast
 
 from common.errors import OutcomeUnknown, RedisError
-from common.frame import packer, unpacker
+from common.frame import ROUTER, packer, unpacker
 from common.peer import stranger
 from router.batch import Message, Run
 from router.tracked_keys import TrackedKeys
@@ -236,6 +236,8 @@ class Link:
             self.listener.link_refuses(self)
         if "hello" in frame:
             self.hello = frame["hello"]
+            if self.transport is not None and "nonce" in self.hello:
+                self.transport.write(self.pack([ROUTER, self.hello["nonce"]]))
             self._move(LinkState(self.hello["state"]))
             self.listener.link_hello(self, self.hello)
         if "state" in frame:

@@ -14,6 +14,7 @@ cdef class Link:
     cdef public long long runs
     cdef public list corked
     cdef public bint admitted
+    cdef public bytes nonce
 
     @cython.locals(executor=Executor, first=cython.longlong, place=Py_ssize_t, header=cython.longlong)
     cpdef run(self, list frame, list replies)

@@ -12,7 +12,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any, cast
 
-from common.frame import AS_ONE, CONTROL, packer, unpacker
+from common.frame import AS_ONE, CONTROL, ROUTER, packer, unpacker
 from common.peer import stranger
 from shard.refusal import refuse_writes
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from shard.server import Shard
 
 logger = logging.getLogger("shardis")
+
+NONCE_SIZE_BYTES = 16
 
 
 class Link:
@@ -39,7 +41,9 @@ class Link:
         self.corked: list[bytes] | None = None
         """What is sent as one when all of it is there."""
         self.admitted = False
-        """Whether what it said first is a router's. Who only connects changes nothing."""
+        """Whether what it said first is a router's. Who only connects, or says anything else, changes nothing."""
+        self.nonce = os.urandom(NONCE_SIZE_BYTES)
+        """What a router says first. Whoever does not listen does not know it, however well its frames are made."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if who := stranger(transport):
@@ -53,6 +57,7 @@ class Link:
         shard.links.add(self)
         state = shard.state_for_router()
         hello = {"index": shard.index, "pid": os.getpid(), "state": state, "table": shard.executor.table.to_wire()}
+        hello["nonce"] = self.nonce
         hello["appendonly"], hello["shards"] = shard.config["appendonly"], shard.config["shards"]
         self.send({"hello": hello, "refusal": str(shard.executor.refusal or "")})
 
@@ -70,11 +75,15 @@ class Link:
             for frame in unpacker:
                 if not self.admitted:
                     self._admit(frame)
+                    continue
                 frames.append(frame)
                 self.run(frame, replies)
         except Exception:
             # Whoever has sent this gets no answers that it would count wrong. What was done before it stays done.
-            logger.exception("what came on a link is no frame: it is closed")
+            if self.admitted:
+                logger.exception("what came on a link is no frame: it is closed")
+            else:
+                logger.warning("what came on a new link is not from a router: it is closed")
             self._abort()
             return
         if not replies:
@@ -128,8 +137,8 @@ class Link:
             self.transport.write(b"".join(frames))
 
     def _admit(self, frame: Any) -> None:
-        """Looks closely at the first frame.  Raises ValueError if no router has sent it."""
-        if type(frame) is not list or len(frame) < 3 or tuple(map(type, frame[:3])) != (int, int, list):
+        """Looks at the first frame: a router repeats what it was told.  Raises ValueError if it is none."""
+        if frame != [ROUTER, self.nonce]:
             raise ValueError("the first frame is not a router's")
         self.admitted = True
         self.shard.met_router()

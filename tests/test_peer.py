@@ -92,6 +92,10 @@ pack = packer().pack
         pack([NOW_MS, "header", [[b"SET", b"key", b"other"]]]),
         pack([NOW_MS, 0]),
         pack([NOW_MS, 0, 7]),
+        pack([NOW_MS, 0, [[b"SET", b"key", b"other"]]]),
+        pack([NOW_MS, 2, [[b"FLUSHALL"]]]),
+        pack(["router", bytes(16)]),
+        pack(["router"]),
         msgpack.packb(msgpack.ExtType(77, b"x")),
     ],
     ids=str,
@@ -112,6 +116,7 @@ def test_what_is_no_frame_closes_that_connection_and_no_other(server: Shardis, d
             assert client.call("MGET", "a", "b", "key") == [b"1", b"2", b"value"]
             assert client.call("PING") == Status(b"PONG")
         assert shard_pids(client) == before
+    assert "Traceback" not in server.log()
 
 
 def read(link: socket.socket, stream: msgpack.Unpacker) -> Iterator[Any]:
