@@ -13,6 +13,7 @@ reply frame     a list: an entry per run, in the order of the runs: bytes (JOINE
 A run is what is numbered and answered, so that a pipeline of a hundred commands costs one entry and not a hundred.
 """
 
+import struct
 from typing import Any
 
 import msgpack
@@ -40,8 +41,15 @@ them, see common/record.py; always AS_ONE."""
 DB_SHIFT = 8
 """The number of the db is the rest of the header."""
 
+BIN32, BIN32_MARK = struct.Struct(">BI"), 0xC6
+"""How msgpack begins a string of bytes of up to 4 GB."""
+
 ERROR_CODE = 1
 """The msgpack extension type of a RedisError among values."""
+
+LARGE_SIZE_BYTES = 1024 * 1024
+"""A string from here on is a piece of its own on a link, and the room that was needed to read it is given back: the
+packer copies twice and the unpacker once, and both keep room for the largest frame that they ever had."""
 
 FRAME_SIZE_BYTES_MAX = 2**32 - 1
 """What msgpack's C Unpacker can buffer: a frame with one value of 512 MB fits several times over."""
@@ -62,6 +70,28 @@ def _ext_hook(code: int, data: bytes) -> Any:
 def packer() -> msgpack.Packer:
     """What turns a frame into bytes."""
     return msgpack.Packer(default=_default, autoreset=True)
+
+
+def pieces(frame: Any) -> list[bytes]:
+    """A frame as `packer` packs it, in pieces; what is large in it is not copied, but is one of them."""
+    packer = msgpack.Packer(default=_default, autoreset=False)
+    found: list[bytes] = []
+    _add(frame, packer, found)
+    return [*found, packer.bytes()]
+
+
+def _add(value: Any, packer: msgpack.Packer, found: list[bytes]) -> None:
+    """Packs a value; whenever something large comes, what was packed before it and then itself go to `found`."""
+    if type(value) is list:
+        packer.pack_array_header(len(value))
+        for item in value:
+            _add(item, packer, found)
+    elif type(value) is bytes and len(value) >= LARGE_SIZE_BYTES:
+        found.append(packer.bytes() + BIN32.pack(BIN32_MARK, len(value)))
+        found.append(value)
+        packer.reset()
+    else:
+        packer.pack(value)
 
 
 def unpack(data: bytes | memoryview) -> Any:

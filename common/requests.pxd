@@ -3,13 +3,14 @@
 import cython
 
 cdef Py_ssize_t STAR, DOLLAR, ZERO, NINE, CR, LF
-cdef Py_ssize_t UNAUTHENTICATED_ARGUMENTS_MAX, SMALL_SIZE_BYTES_MAX
+cdef Py_ssize_t UNAUTHENTICATED_ARGUMENTS_MAX, SMALL_SIZE_BYTES_MAX, LARGE_SIZE_BYTES
 
 
 cdef class Requests:
     cdef public object bulk_size_bytes_max
     cdef public Py_ssize_t query_size_bytes_max
     cdef public bint authenticated
+    cdef public bint large
     cdef public bint stopped
     cdef public Py_ssize_t query_size_bytes
     cdef bytes _rest

@@ -43,6 +43,9 @@ SMALL_SIZE_BYTES_MAX = 16 * 1024
 """A bulk up to here is kept with the bytes around it and looked at again when more has come; a bigger one is collected
 piece by piece, so that its bytes are copied once. Within the limits of the unauthenticated, so a scan need not ask."""
 
+LARGE_SIZE_BYTES = 1024 * 1024
+"""From here on whoever hands an argument on should know that it is one not to be copied."""
+
 PIECE_SIZE_BYTES_MIN = 1024
 """Smaller pieces are joined: who sends a big bulk byte by byte must not make us keep an object a byte."""
 
@@ -90,6 +93,7 @@ class Requests:
         self.bulk_size_bytes_max = bulk_size_bytes_max
         self.query_size_bytes_max = query_size_bytes_max
         self.authenticated = True  # False sets the limits for those who have yet to give a password.
+        self.large = False  # Whether an argument was large. The caller takes it back.
         self.stopped = False  # Whether `feed(b"")` has more to say.
         self.query_size_bytes = 0  # What has come of the command that is not complete; at most one feed too many.
         self._rest = b""  # From the first byte that was not used.
@@ -341,6 +345,8 @@ class Requests:
         if len(argument) + 2 > self.query_size_bytes_max:  # What has come at once is not too much because of that.
             raise QueryTooLong
         self._pieces = []
+        if len(argument) >= LARGE_SIZE_BYTES:
+            self.large = True
         self._add(argument, commands)
         return missing + 2
 

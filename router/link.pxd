@@ -16,6 +16,10 @@ cdef class Link:
     cdef public object transport
     cdef public bint closed
     cdef public bint congested
+    cdef public bint large
+    cdef public long long fed
+    cdef public long long mark
+    cdef public bint grown
     cdef public object recorder
     cdef public list frame
     cdef public Py_ssize_t commands

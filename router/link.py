@@ -17,7 +17,7 @@ from enum import Enum
 from typing import Any, Protocol, cast
 
 from common.errors import OutcomeUnknown, RedisError
-from common.frame import ROUTER, packer, unpacker
+from common.frame import LARGE_SIZE_BYTES, ROUTER, packer, pieces, unpacker
 from common.peer import stranger
 from router.batch import Message, Run
 from router.tracked_keys import TrackedKeys
@@ -89,6 +89,8 @@ class Link:
         """Whether the shard has more unread than it should."""
         self.recorder: TrackedKeys | None = None
         """Who wants to know which runs are answered in a turn, while clients track keys."""
+        self.large = False
+        """Whether something in the next frame may be large."""
         self._forget()
 
     def _forget(self) -> None:
@@ -101,7 +103,16 @@ class Link:
         self.refusal = ""
         """What the shard answers to writes because its log can't be written; empty in health."""
         self.pack = packer().pack
+        self._renew()
+
+    def _renew(self) -> None:
         self.unpacker = unpacker()
+        self.fed = 0
+        """Bytes that it was fed."""
+        self.mark = 0
+        """How many they were when the last frame was complete."""
+        self.grown = False
+        """Whether it has made room for something large."""
 
     async def connect(self) -> None:
         """Connects, trying until it succeeds or the link is closed."""
@@ -147,7 +158,11 @@ class Link:
             self.frame = []
             self.commands = 0
             try:
-                self.transport.write(self.pack(frame))
+                if self.large:
+                    self.large = False
+                    self.transport.writelines(pieces(frame))
+                else:
+                    self.transport.write(self.pack(frame))
             except Exception:
                 # The shard would answer what comes next in the place of this: only a new stream counts right again.
                 logger.exception("a frame for shard %d cannot be sent", self.index)
@@ -183,8 +198,15 @@ class Link:
     # In
 
     def data_received(self, data: bytes) -> None:
-        self.unpacker.feed(data)
-        for frame in self.unpacker:
+        self.fed += len(data)
+        if self.fed - self.mark > LARGE_SIZE_BYTES:
+            self.grown = True
+        unpacker = self.unpacker
+        unpacker.feed(data)
+        for frame in unpacker:
+            self.mark = self.fed
+            if self.grown and unpacker.tell() == self.fed:  # Not later: it also counts what it has of the next frame.
+                self._renew()
             if type(frame) is list:
                 self._answers(frame)
             else:

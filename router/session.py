@@ -159,6 +159,10 @@ class Session:
         self.reads += 1
         self.active_ms = time_ns() // 1_000_000
         commands = self._complete(data)
+        if self.requests.large:
+            self.requests.large = False
+            for link in router.links:
+                link.large = True
         if (
             self.backlog
             or self.stalled

@@ -15,8 +15,14 @@ cdef class Link:
     cdef public list corked
     cdef public bint admitted
     cdef public bytes nonce
+    cdef public long long fed
+    cdef public long long mark
+    cdef public bint grown
 
     @cython.locals(executor=Executor, first=cython.longlong, place=Py_ssize_t, header=cython.longlong)
     cpdef run(self, list frame, list replies)
 
     cpdef send(self, frame)
+
+
+cpdef bint has_large(list replies)

@@ -12,7 +12,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any, cast
 
-from common.frame import AS_ONE, CONTROL, ROUTER, packer, unpacker
+from common.frame import AS_ONE, CONTROL, LARGE_SIZE_BYTES, ROUTER, packer, pieces, unpacker
 from common.peer import stranger
 from shard.refusal import refuse_writes
 
@@ -33,7 +33,7 @@ class Link:
     def __init__(self, shard: "Shard") -> None:
         self.shard = shard
         self.executor = shard.executor
-        self.unpacker = unpacker()
+        self._renew()
         self.pack = packer().pack
         self.transport: asyncio.WriteTransport | None = None
         self.runs = 0
@@ -44,6 +44,15 @@ class Link:
         """Whether what it said first is a router's. Who only connects, or says anything else, changes nothing."""
         self.nonce = os.urandom(NONCE_SIZE_BYTES)
         """What a router says first. Whoever does not listen does not know it, however well its frames are made."""
+
+    def _renew(self) -> None:
+        self.unpacker = unpacker()
+        self.fed = 0
+        """Bytes that it was fed."""
+        self.mark = 0
+        """How many they were when the last frame was complete."""
+        self.grown = False
+        """Whether it has made room for something large."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if who := stranger(transport):
@@ -71,8 +80,16 @@ class Link:
         replies: list[Any] = []
         shard.room.origin = self
         try:
+            self.fed += len(data)
+            if self.fed - self.mark > LARGE_SIZE_BYTES:
+                self.grown = True
             unpacker.feed(data)
             for frame in unpacker:
+                self.mark = self.fed
+                if (
+                    self.grown and unpacker.tell() == self.fed
+                ):  # Not later: it also counts what it has of the next frame.
+                    self._renew()
                 if not self.admitted:
                     self._admit(frame)
                     continue
@@ -104,7 +121,10 @@ class Link:
             shard.send_blocked()  # Before the replies: INFO is one of them.
         if shard.store.events:
             self.corked = []  # A router that has read the answers has to have the events, too.
-        self.send(replies)
+        if has_large(replies):
+            self.send_pieces(pieces(replies))
+        else:
+            self.send(replies)
         shard.send_late(refused)
         if self.corked is not None:
             self._uncork(self.corked)
@@ -130,6 +150,13 @@ class Link:
             self.corked.append(self.pack(frame))
         elif self.transport is not None:
             self.transport.write(self.pack(frame))
+
+    def send_pieces(self, pieces: list[bytes]) -> None:
+        """Sends a frame in pieces, which may be large and are not copied."""
+        if self.corked is not None:
+            self.corked.extend(pieces)
+        elif self.transport is not None:
+            self.transport.writelines(pieces)
 
     def _uncork(self, frames: list[bytes]) -> None:
         self.corked = None
@@ -174,3 +201,16 @@ class Link:
     def connection_lost(self, error: Exception | None) -> None:
         self.transport = None
         self._end()
+
+
+def has_large(replies: list[Any]) -> bool:
+    """Whether a reply among these entries of a frame is large."""
+    for entry in replies:
+        if type(entry) is bytes:
+            if len(entry) >= LARGE_SIZE_BYTES:
+                return True
+        elif type(entry) is list:
+            for reply in entry:
+                if type(reply) is bytes and len(reply) >= LARGE_SIZE_BYTES:
+                    return True
+    return False

@@ -16,5 +16,8 @@ cdef class LogBuffer:
     cdef _select(self, long long db)
 
 
-@cython.locals(parts=list, size=cython.Py_ssize_t)
 cpdef bytes encode(argv)
+
+
+@cython.locals(pieces=list, parts=list, size=cython.Py_ssize_t)
+cpdef list encoded(argv)

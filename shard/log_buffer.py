@@ -9,6 +9,8 @@ JOINED_BYTES_MAX = 1 << 20
 """Up to here a turn's commands become one buffer: copying is cheaper than a vector of many small pieces. Above, big
 pieces stay as they are, so that a value of megabytes is not copied once more."""
 BIG_PIECE_BYTES = 1 << 16
+UNCOPIED_BYTES_MIN = 1 << 21
+"""More than all pieces of a turn that become one buffer."""
 BUFFERS_MAX = 1024
 """Linux's IOV_MAX: what one writev takes."""
 
@@ -67,7 +69,7 @@ class LogBuffer:
             if i | j < HEADS_COUNT:
                 self._pieces.append(b"".join((b"*2", HEADS[i], a, HEADS[j], b, LINE_END)))
                 return
-        self._pieces.append(encode(argv))
+        self._pieces += encoded(argv)
 
     def append_group(self, entries: Sequence[tuple[int, Sequence[bytes]]]) -> None:
         """Adds the effects of one command, [(db, argv), ...], so that a replay does all of them or none."""
@@ -122,13 +124,25 @@ class LogBuffer:
 
 def encode(argv: Sequence[bytes]) -> bytes:
     """A command in RESP."""
+    return b"".join(encoded(argv))
+
+
+def encoded(argv: Sequence[bytes]) -> list[bytes]:
+    """A command in RESP: one piece, but that an argument of megabytes is not copied if nobody can change it."""
+    pieces: list[bytes] = []
     parts: list[bytes] = [b"*%d" % len(argv)]
     for argument in argv:
         size = len(argument)
         parts.append(HEADS[size] if size < HEADS_COUNT else b"\r\n$%d\r\n" % size)
-        parts.append(argument)
+        if size >= UNCOPIED_BYTES_MIN and type(argument) is bytes:
+            pieces.append(b"".join(parts))
+            pieces.append(argument)
+            parts = []
+        else:
+            parts.append(argument)
     parts.append(LINE_END)
-    return b"".join(parts)
+    pieces.append(b"".join(parts))
+    return pieces
 
 
 def _joined(pieces: list[bytes]) -> list[Piece]:

@@ -7,7 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import RedisError, WrongType
-from common.frame import CONTROL, DB_SHIFT, JOINED, NO_TOUCH, RESP3, VALUES, packer, unpacker
+from common.frame import (
+    CONTROL,
+    DB_SHIFT,
+    JOINED,
+    LARGE_SIZE_BYTES,
+    NO_TOUCH,
+    RESP3,
+    VALUES,
+    packer,
+    pieces,
+    unpacker,
+)
 
 REQUEST = [1_700_000_000_000, RESP3 | JOINED, [[b"GET", b"k"], [b"SET", b"\x00\xff", b""]], CONTROL, [["info"]]]
 REPLIES = [b"+OK\r\n", [b"$-1\r\n", None, 7, [b"a", None]], None]
@@ -84,3 +95,13 @@ VALUE = st.recursive(
 @given(st.lists(VALUE.map(lambda value: [value]), max_size=4), st.integers(1, 50))
 def test_any_values_in_any_pieces(frames: list[Any], size: int) -> None:
     assert read(b"".join(map(packer().pack, frames)), size) == frames
+
+
+@pytest.mark.parametrize("size", [0, LARGE_SIZE_BYTES - 1, LARGE_SIZE_BYTES, LARGE_SIZE_BYTES + 1])
+def test_what_is_large_is_a_piece_of_its_own(size: int) -> None:
+    large = bytes(size)
+    for frame in ([1, 2, [[b"SET", b"k", large], [b"GET", b"k"]]], [large, None, [large, WrongType()]], *FRAMES):
+        found = pieces(frame)
+        assert b"".join(found) == packer().pack(frame)
+        if size >= LARGE_SIZE_BYTES and frame not in FRAMES:
+            assert sum(piece is large for piece in found) == (1 if type(frame[0]) is int else 2)

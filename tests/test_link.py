@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from common.errors import RedisError
-from common.frame import packer, unpacker
+from common.frame import LARGE_SIZE_BYTES, packer, unpacker
 from router.batch import Batch, Run
 from router.link import WRITE_BUFFER_BYTES_MAX, Link, LinkState
 from tests.bare_router import on_a_loop
@@ -332,5 +332,38 @@ def test_a_closed_link_is_not_made_again(tmp_path: Path) -> None:
         await listener.until("state", LinkState.DOWN)
         await asyncio.wait_for(link.connect(), timeout=5)
         assert link.transport is None
+
+    on_a_link(tmp_path, scene)
+
+
+@pytest.mark.parametrize("size", [LARGE_SIZE_BYTES // 2, 3 * LARGE_SIZE_BYTES])
+@pytest.mark.parametrize("piece_bytes", [100_001, 1 << 18, 1 << 30])
+def test_large_answers_in_pieces_give_their_room_back(tmp_path: Path, size: int, piece_bytes: int) -> None:
+    async def scene(link: Link, shard: Shard, listener: Listener) -> None:
+        kinds: list[Any] = [[bytes(size), b"small"], [b":1\r\n"] * (size // 8), [b"small"]]
+        runs = [make_run(*[[b"GET", b"k"]] * len(answer)) for answer in kinds * 2]
+        for run in runs:
+            link.put(run)
+        data = b"".join(packer().pack([answer]) for answer in kinds * 2)
+        for at in range(0, len(data), piece_bytes):
+            link.data_received(data[at : at + piece_bytes])
+        assert [await replies(run) for run in runs] == kinds * 2
+        assert link.fed == link.mark
+        if piece_bytes < 1 << 20 < size:
+            assert link.fed < size  # Another unpacker took the place of the one that had grown.
+
+    on_a_link(tmp_path, scene)
+
+
+@pytest.mark.parametrize("size", [LARGE_SIZE_BYTES - 1, LARGE_SIZE_BYTES])
+def test_what_is_large_goes_out_as_it_is(tmp_path: Path, size: int) -> None:
+    async def scene(link: Link, shard: Shard, listener: Listener) -> None:
+        for large in (True, False):
+            link.large = large
+            link.put(make_run([b"SET", b"k", bytes(size)], [b"GET", b"k"]))
+            link.put(make_run([b"PING"]))
+            expected = [NOW_MS, 0, [[b"SET", b"k", bytes(size)], [b"GET", b"k"]], 0, [[b"PING"]]]
+            assert await shard.frames.get() == expected
+            assert not link.large
 
     on_a_link(tmp_path, scene)

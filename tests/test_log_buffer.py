@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from shard.log_buffer import BIG_PIECE_BYTES, HEADS_COUNT, JOINED_BYTES_MAX, LogBuffer, encode
+from shard.log_buffer import BIG_PIECE_BYTES, HEADS_COUNT, JOINED_BYTES_MAX, UNCOPIED_BYTES_MIN, LogBuffer, encode
 from shard.log_reader import LogReader
 
 
@@ -106,3 +106,20 @@ def test_short_writes_lose_and_double_nothing() -> None:
         written += waiting[:taken]
         assert buffer.bytes_count == len(expected) - len(written)
     assert written + drain(buffer) == expected
+
+
+def test_what_is_large_is_not_copied() -> None:
+    for size in (UNCOPIED_BYTES_MIN - 1, UNCOPIED_BYTES_MIN):
+        buffer, large = LogBuffer(), bytes(size)
+        buffer.append(0, [b"SET", b"k", large])
+        found = buffer.gather()
+        assert any(piece is large for piece in found) == (size == UNCOPIED_BYTES_MIN)
+        assert b"".join(found) == encode([b"SELECT", b"0"]) + plain([b"SET", b"k", large])
+
+
+def test_what_can_be_changed_is_copied() -> None:
+    buffer, large = LogBuffer(), bytearray(UNCOPIED_BYTES_MIN)
+    buffer.append(0, [b"SET", b"k", large])  # type: ignore[list-item]
+    before = b"".join(buffer.gather())
+    large[0] = 1
+    assert b"".join(buffer.gather()) == before
