@@ -10,7 +10,7 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 ROOT = Path(__file__).resolve().parent
-PACKAGES = ("common", "router", "shard", "deploy", "transfer")
+PACKAGES = ("common", "router", "shard", "deploy", "metrics", "transfer")
 COMPILED = sorted(
     path.with_suffix(".py").relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.pxd")
 )

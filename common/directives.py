@@ -107,6 +107,8 @@ DIRECTIVES: tuple[Directive, ...] = (
     D("shards", Integer(0, 1024), "0", ALL, IMMUTABLE),  # 0: as the data has it, else one per core
     D("hash-tags", YES_NO, "yes", ROUTER | SHARD, IMMUTABLE),
     D("rundir", TEXT, "", ALL, IMMUTABLE),  # Empty: <dir>/run
+    D("metrics-port", PORT, "0", ROUTER | SUPERVISOR, IMMUTABLE),  # 0: no metrics
+    D("metrics-bind", Addresses(), "127.0.0.1 -::1", SUPERVISOR, IMMUTABLE),
     D("config-file", TEXT, "", ROUTER, IMMUTABLE, own=True),  # what CONFIG REWRITE rewrites
     D("worked-out", TEXT, "", ROUTER, IMMUTABLE, own=True),  # what CONFIG REWRITE leaves as the file has it
     D("index", Integer(-1, 1023), "-1", SHARD, IMMUTABLE, own=True),  # which shard this process is

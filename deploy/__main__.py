@@ -147,6 +147,8 @@ def commands(config: Config, config_path: str) -> list[Command]:
     made = [Command("router", [*PYTHON, "-m", "router", config_path], is_router=True)]
     for index in range(config["shards"]):
         made.append(Command(f"shard {index}", [*PYTHON, "-m", "shard", config_path, "--index", str(index)]))
+    if config["metrics-port"]:
+        made.append(Command("metrics", [*PYTHON, "-m", "metrics", config_path]))
     return made
 
 

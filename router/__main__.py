@@ -9,6 +9,7 @@ from setproctitle import setproctitle
 from common.collector import settle
 from common.config import Config, ConfigError
 from common.log import last_words, set_up
+from router import metrics_door
 from router.open_files import fit
 from router.server import Router
 
@@ -33,7 +34,8 @@ async def run(config: Config, argv: list[str]) -> int:
     if config["supervisor-fd"] < 0:  # The supervisor takes SIGHUP for the end of its terminal.
         router.reload_on_signal(argv)
     settle()
-    await router.serve()
+    async with metrics_door.listen(router):
+        await router.serve()
     if router.fault:
         raise ConfigError(router.fault)
     if router.users.fault is not None:

@@ -8,7 +8,7 @@ from common.errors import RedisError
 from tests.reference import Reference
 from tests.resp_client import Client, Error, Status
 
-OURS = {"shards", "hash-tags", "rundir"}
+OURS = {"shards", "hash-tags", "rundir", "metrics-port", "metrics-bind"}
 OTHER_DEFAULTS = {"appendonly", "save", "syslog-ident", "dir"}  # Where we mean otherwise.
 WHAT_THE_FIXTURE_SETS = {"port", "bind", "enable-debug-command"}
 NEEDS_SOCKETS = {"bind"}  # Whether an address is one is seen when it is listened on: tests/test_router_listeners.py.

@@ -13,7 +13,7 @@ from tests import transcript
 from tests.transcript import SESSIONS
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("common", "router", "shard", "deploy", "transfer")
+PACKAGES = ("common", "router", "shard", "deploy", "metrics", "transfer")
 
 LINES_MAX = 500
 """Hard; about 400 is meant."""
@@ -23,7 +23,8 @@ MAY_IMPORT = {
     "common": {"common"},
     "router": {"router", "common"},
     "shard": {"shard", "common"},
-    "deploy": {"deploy", "common", "transfer"},
+    "deploy": {"deploy", "common", "transfer", "metrics"},
+    "metrics": {"metrics", "common"},
     "transfer": {"transfer", "common", "shard"},
 }
 
@@ -82,6 +83,7 @@ AT_THE_RIM = {
     "router/listeners.py": "a part of server.py: who serves at each of them",
     "router/tls.py": "reads certificates, and what OpenSSL makes of them",
     "router/encrypted.py": "a client's transport, as session.py is its protocol",
+    "router/metrics_door.py": "a part of __main__.py: the socket that the metrics process asks at",
     "router/session.py": "the design's",
     "router/link.py": "the design's",
     "shard/__main__.py": "the design's",

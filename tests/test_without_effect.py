@@ -46,7 +46,7 @@ NEEDS_NOTHING = {
 
 
 def test_who_is_said_to_use_a_directive_does() -> None:
-    named = {text for text in texts("router", "shard", "deploy", "common") if text in BY_NAME}
+    named = {text for text in texts("router", "shard", "deploy", "metrics", "common") if text in BY_NAME}
     for directive in DIRECTIVES:
         if directive.users:
             assert directive.name in named or directive.name in COMPUTED or directive.name in NEEDS_NOTHING
