@@ -17,7 +17,7 @@ sources="$root/deploy/systemd"
 prefix=/opt/shardis shards="" uninstall=false ready_made=false
 units=/etc/systemd/system conf=/etc/shardis/shardis.conf data=/var/lib/shardis
 names=(shardis.target shardis.socket shardis.slice shardis-prepare.service shardis-router.service
-    shardis-shard@.service)
+    shardis-shard@.service shardis-metrics.service)
 
 fail() {
     echo "install.sh: $1" >&2
@@ -48,10 +48,10 @@ command -v systemctl >/dev/null || fail "there is no systemd: see README.md for 
 
 uninstall() {
     # All by name: who stops a target does not wait for what stops with it.
-    systemctl stop shardis.target shardis.socket shardis-router.service 'shardis-shard@*' shardis-prepare.service \
+    systemctl stop shardis.target shardis.socket shardis-router.service 'shardis-shard@*' shardis-metrics.service shardis-prepare.service \
         shardis.slice 2>/dev/null || true
     systemctl --quiet disable shardis.target 2>/dev/null || true
-    rm -rf "$units/shardis.target.wants" "$units"/shardis{.socket,.slice,-router.service,-shard@*.service}.d
+    rm -rf "$units/shardis.target.wants" "$units"/shardis{.socket,.slice,-router.service,-metrics.service,-shard@*.service}.d
     rm -f "${names[@]/#/$units/}" /etc/sysusers.d/shardis.conf /etc/tmpfiles.d/shardis.conf
     systemctl daemon-reload
     systemctl reset-failed 'shardis*' 2>/dev/null || true

@@ -4,8 +4,9 @@ What the configuration says and systemd has to know stands in files beside the u
 
     shardis.socket.d/50-shardis.conf             the addresses and the ports, and the backlog
     shardis-router.service.d/50-shardis.conf     how many files, which are clients
+    shardis-metrics.service.d/50-shardis.conf    where the metrics are, with a metrics-port
     shardis-shard@2.service.d/50-cpu.conf        the core of a shard, with --pin; of the router the same
-    shardis.target.wants/shardis-shard@2.service that there is a shard 2
+    shardis.target.wants/shardis-shard@2.service that there is a shard 2; of the metrics the same
 
 Rule 1: it is the same however often it is done, and what has not changed is not touched.
 """
@@ -27,7 +28,7 @@ UNITS = "/etc/systemd/system"
 SHARDS_MAX = 1024
 
 TARGET, SOCKET, ROUTER = "shardis.target", "shardis.socket", "shardis-router.service"
-SHARDS, PREPARE = "shardis-shard@*.service", "shardis-prepare.service"
+SHARDS, PREPARE, METRICS = "shardis-shard@*.service", "shardis-prepare.service", "shardis-metrics.service"
 OWN, CPU = "50-shardis.conf", "50-cpu.conf"
 HEAD = "# Written by shardis-apply from shardis.conf: what is changed here is written over.\n"
 
@@ -73,7 +74,7 @@ def apply(options: argparse.Namespace, units: Path, run: Run) -> int:
     shards = config["shards"]
     pinned = is_pinned(units) if options.pin is None else options.pin
     changed = write_drop_ins(units, drop_ins(config, sorted(os.sched_getaffinity(0)) if pinned else []))
-    changed |= enable(units, shards, run)
+    changed |= enable(units, wanted_units(config), run)
     run(["daemon-reload"])
     if options.no_restart or run(["--quiet", "is-active", TARGET]):
         return 0
@@ -83,7 +84,7 @@ def apply(options: argparse.Namespace, units: Path, run: Run) -> int:
     print(f"Restarting Shardis with {shards} shards: the data is re-hashed first if there were others.")
     # Not "restart": that would start those again which are no longer wanted. All by name, for who stops a target does
     # not wait for what stops with it; and a start before its end would keep shards that know nothing of the new number.
-    return run(["stop", TARGET, SOCKET, ROUTER, SHARDS, PREPARE]) or run(["start", TARGET])
+    return run(["stop", TARGET, SOCKET, ROUTER, SHARDS, METRICS, PREPARE]) or run(["start", TARGET])
 
 
 def set_shards(config: Config, path: Path, shards: int) -> None:
@@ -112,6 +113,9 @@ def drop_ins(config: Config, cores: Sequence[int]) -> dict[str, str]:
         f"{SOCKET}.d/{OWN}": socket_text(config),
         f"{ROUTER}.d/{OWN}": f"[Service]\nLimitNOFILE={config['maxclients'] + FILES_BESIDE_CLIENTS}\n",
     }
+    if config["metrics-port"]:
+        first = address_text(next(iter(hosts(config["metrics-bind"].split(), is_there)), ""), config["metrics-port"])
+        made[f"{METRICS}.d/{OWN}"] = f"[Unit]\nDocumentation=http://{first}/\n"  # `systemctl status` shows it.
     if cores:
         # The router first: it is what all commands go through. Where there are more shards than cores they share.
         names = [ROUTER, *map(shard_unit, range(config["shards"]))]
@@ -185,14 +189,20 @@ def write_drop_ins(units: Path, wanted: dict[str, str]) -> bool:
 
 
 def enabled(units: Path) -> set[str]:
-    """The units of the shards that the target wants."""
-    names = (path.name for path in units.glob(f"{TARGET}.wants/shardis-shard@*.service"))
-    return {name for name in names if re.fullmatch(r"shardis-shard@\d+\.service", name)}
+    """Of the units that depend on the configuration, those that the target wants."""
+    names = (path.name for path in units.glob(f"{TARGET}.wants/shardis-*.service"))
+    return {name for name in names if re.fullmatch(r"shardis-shard@\d+\.service", name) or name == METRICS}
 
 
-def enable(units: Path, shards: int, run: Run) -> bool:
-    """Has as many shards started with the target; whether that changed something.  Raises OSError."""
-    wanted, found = {shard_unit(index) for index in range(shards)}, enabled(units)
+def wanted_units(config: Config) -> set[str]:
+    """Those that there have to be: a shard each, and the metrics if the configuration says where."""
+    shards = {shard_unit(index) for index in range(config["shards"])}
+    return shards | {METRICS} if config["metrics-port"] else shards
+
+
+def enable(units: Path, wanted: set[str], run: Run) -> bool:
+    """Has these units started with the target, and no others; whether that changed something.  Raises OSError."""
+    found = enabled(units)
     for verb, names in (("disable", found - wanted), ("enable", wanted - found)):
         if names and run(["--quiet", verb, *sorted(names)]):
             raise OSError(f"systemctl {verb} has failed")

@@ -48,7 +48,7 @@ class Machine:
 RESTART = [
     ["daemon-reload"],
     ["stop", "shardis.target", "shardis.socket", "shardis-router.service", "shardis-shard@*.service",
-     "shardis-prepare.service"],
+     "shardis-metrics.service", "shardis-prepare.service"],
     ["start", "shardis.target"],
 ]  # fmt: skip
 RELOAD = [["daemon-reload"], ["reload", "shardis.target"]]
@@ -84,6 +84,24 @@ def test_another_number_of_shards(tmp_path: Path) -> None:
     assert machine.apply("--shards", "1")[0][1] == "disable"
     assert units.enabled(machine.units) == {"shardis-shard@0.service"}
     assert machine.apply("--shards", "1") == RELOAD
+
+
+def test_metrics(tmp_path: Path) -> None:
+    """The unit is there if the configuration says where, and follows it."""
+    machine = Machine(tmp_path)
+    machine.apply()
+    conf = machine.conf.read_text()
+    machine.conf.write_text(f"{conf}metrics-port 9121\n")
+    assert machine.apply() == [["--quiet", "enable", "shardis-metrics.service"], *RESTART]
+    assert machine.read("shardis-metrics.service.d/50-shardis.conf").endswith(
+        "[Unit]\nDocumentation=http://127.0.0.1:9121/\n"
+    )
+    assert machine.apply() == RELOAD
+    machine.conf.write_text(f"{conf}metrics-port 9122\nmetrics-bind 127.0.0.2\n")
+    assert machine.apply() == RESTART
+    machine.conf.write_text(conf)
+    assert machine.apply() == [["--quiet", "disable", "shardis-metrics.service"], *RESTART]
+    assert not (machine.units / "shardis-metrics.service.d").exists()
 
 
 @pytest.mark.parametrize("shards", ["0", "-1", "1025"])

@@ -185,10 +185,12 @@ class Chart {
 
   // Behind the lines: when the router was gone, a shard was down, a log was being rewritten.
   marks(ink, samples) {
+    let known = false; // A server that starts is not wrong.
     samples.forEach((sample, at) => {
       const next = samples[at + 1];
       const x = this.xOf(sample.t), end = this.xOf(next ? Math.min(next.t, sample.t + GAP_S) : sample.t + 1);
-      const wrong = !sample.up || sample.shards.some(shard => shard === null);
+      const whole = sample.up && !sample.shards.includes(null), wrong = known && !whole;
+      known = known || whole;
       const shaded = this.what.shade && sample.up && this.what.shade(sample);
       if (!wrong && !shaded) return;
       ink.globalAlpha = wrong ? 0.13 : 0.12;

@@ -15,7 +15,7 @@ const shards = of => samples => {
   let count = 0;
   for (const sample of samples) count = Math.max(count, sample.shards.length);
   return Array.from({ length: count }, (_, index) => ({
-    name: (count > 4 ? "" : "shard ") + index,
+    name: (count > 3 ? "" : "shard ") + index,
     color: shardColor(index),
     of: sample => sample.shards[index] ? of(sample.shards[index]) : null,
   }));
@@ -27,7 +27,7 @@ const line = (name, color, key) => ({ name, color: css(color), of: sample => sam
 const CHARTS = [
   { title: "Commands per second", series: shards(shard => shard.ops), unit: format.count, stacked: true, floor: 10 },
   {
-    title: "Latency", unit: format.micros, logarithmic: true,
+    title: "Latency in the shards", unit: format.micros, logarithmic: true,
     tick: value => value >= 1e6 ? value / 1e6 + " s" : value >= 1e3 ? value / 1e3 + " ms" : value + " µs",
     series: () => [line("p50", "--c2", "p50"), line("p99", "--c1", "p99"), line("p99.9", "--c3", "p999")],
   },

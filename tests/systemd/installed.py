@@ -14,7 +14,13 @@ PREFIX, CHECKOUT, PACKAGES, PYTHON = "/opt/shardis", "/srv/checkout", "/srv/pack
 WAIT_TIMEOUT_S = 60.0
 POLL_S = 0.02
 SCRIPT = "#!{prefix}/bin/python\nimport sys\nfrom {module} import main\nsys.exit(main())\n"
-ALL = ("shardis.target", "shardis.socket", "shardis-prepare.service", "shardis-router.service")
+ALL = (
+    "shardis.target",
+    "shardis.socket",
+    "shardis-prepare.service",
+    "shardis-router.service",
+    "shardis-metrics.service",
+)
 
 
 def binds() -> dict[str, Path]:
@@ -32,7 +38,7 @@ def make_environment(lab: Lab) -> None:
     inside = lab.root / PREFIX.lstrip("/")
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     packages = inside / "lib" / version / "site-packages"
-    for package in ("common", "router", "shard", "deploy", "transfer"):
+    for package in ("common", "router", "shard", "deploy", "metrics", "transfer"):
         shutil.copytree(ROOT / package, packages / package, ignore=shutil.ignore_patterns("__pycache__", "*.so", "*.c"))
     (packages / "dependencies.pth").write_text(f"{PACKAGES}\n")
     (inside / "bin").mkdir()

@@ -19,6 +19,7 @@ from tests.writers import Writer, faults, wait_for_progress, writing
 SHARDS = 3
 ROUTER = "shardis-router.service"
 SHARD = "shardis-shard@1.service"
+METRICS = "shardis-metrics.service"
 WATCHDOG_S = 4
 EXPOSURE_MAX = 15
 """In tenths, of what `systemd-analyze security` says."""
@@ -41,7 +42,7 @@ def service(lab: Lab) -> Installed:
     make_environment(lab)
     made = Installed(lab)
     assert "systemctl start shardis.target" in made.install("--shards", str(SHARDS))
-    made.configure(f"port {made.port}")
+    made.configure(f"port {made.port}", f"metrics-port {free_port()}")
     for unit in ("shardis-shard@.service", ROUTER):
         folder = f"/etc/systemd/system/{unit}.d"
         text = f"[Service]\\nWatchdogSec={WATCHDOG_S}\\n"
@@ -321,7 +322,20 @@ def test_a_damaged_log_is_not_tried_again_and_again(service: Installed) -> None:
     assert_has_keys(service)
 
 
-@pytest.mark.parametrize("unit", [ROUTER, SHARD, "shardis-prepare.service"])
+def test_metrics(service: Installed) -> None:
+    """Where `systemctl status` says, and again after it was killed."""
+    address = service.show(METRICS, "Documentation")
+    before = service.main_pid(METRICS)
+    service.kill(METRICS, "SIGKILL")
+    service.until(lambda: service.main_pid(METRICS) not in ("0", before), "it runs again")
+
+    def text() -> str:
+        return service.lab.run("curl", "-s", f"{address}metrics").stdout
+
+    service.until(lambda: "redis_up 1.0" in text() and 'shardis_shard_up{shard="2"} 1.0' in text(), "all is told")
+
+
+@pytest.mark.parametrize("unit", [ROUTER, SHARD, METRICS, "shardis-prepare.service"])
 def test_hardening(service: Installed, unit: str) -> None:
     limit = f"--threshold={EXPOSURE_MAX}"
     service.lab.check("systemd-analyze", "security", "--no-pager", limit, unit)
