@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+from common.command_stats import CommandStats
 from metrics.durations import added, grown, percentile_us
 from metrics.facts import Facts
 
@@ -93,9 +94,9 @@ def _event(who: str, what: str) -> str:
     return f"{who.removesuffix(' and writes')} {what}"
 
 
-def rate(after: float, before: float, seconds: float, digits: int = 2) -> float:
-    """By the second. A counter that is smaller than before has begun anew."""
-    return round((after - before if after >= before else after) / seconds, digits)
+def rate(after: float, before: float, seconds: float, digits: int = 2) -> float | None:
+    """By the second; None for a counter that is smaller than before: it began anew, or a part of the sum is gone."""
+    return round((after - before) / seconds, digits) if after >= before else None
 
 
 def between(facts: Facts, before: Facts | None) -> Sample:
@@ -116,9 +117,8 @@ def between(facts: Facts, before: Facts | None) -> Sample:
         return sample
     for name, field in RATES.items():
         sample[name] = rate(facts.number("stats", field), before.number("stats", field), seconds)
-    reads = sample["hits"] + sample["misses"]
-    sample["hit_ratio"] = round(sample["hits"] / reads, 4) if reads else None
     sample["router_cpu"] = rate(_cpu_s(facts.router), _cpu_s(before.router), seconds)
+    sample |= dict.fromkeys(SHARD_RATES, 0.0)
     durations = []
     for shard, entry in zip(facts.shards, sample["shards"], strict=True):
         past = _same(shard, before.shards)
@@ -127,6 +127,10 @@ def between(facts: Facts, before: Facts | None) -> Sample:
             durations.append(ran)
             entry["ops"] = round(sum(ran) / seconds, 1)
             entry["cpu"] = rate(_cpu_s(shard), _cpu_s(past), seconds)
+            for name in SHARD_RATES:  # Shard by shard, for a sum loses what one had counted that died.
+                sample[name] = round(sample[name] + (rate(shard[name], past[name], seconds) or 0.0), 2)
+    reads = sample["hits"] + sample["misses"]
+    sample["hit_ratio"] = round(sample["hits"] / reads, 4) if reads else None
     ran = added(durations)
     for name, percent in PERCENTILES.items():
         value = percentile_us(ran, percent)
@@ -138,14 +142,12 @@ RATES = {
     "ops": "total_commands_processed",
     "in": "total_net_input_bytes",
     "out": "total_net_output_bytes",
-    "hits": "keyspace_hits",
-    "misses": "keyspace_misses",
-    "expired": "expired_keys",
-    "evicted": "evicted_keys",
     "errors": "total_error_replies",
     "connections": "total_connections_received",
 }
 """What is told by the second: the name in a sample, and the counter of INFO stats."""
+SHARD_RATES = ("hits", "misses", "expired", "evicted")
+"""What is told by the second of all shards together, and counted by each."""
 PERCENTILES = {"p50": 50.0, "p99": 99.0, "p999": 99.9}
 
 
@@ -166,6 +168,9 @@ def _cpu_s(process: dict[str, Any]) -> float:
     return float(process["cpu_user_s"] + process["cpu_system_s"])
 
 
+NEVER_CALLED = CommandStats()
+
+
 def busiest(facts: Facts, before: Facts | None) -> list[Sample]:
     """The commands that took most time between two looks."""
     if before is None or facts.now_s <= before.now_s:
@@ -173,23 +178,14 @@ def busiest(facts: Facts, before: Facts | None) -> list[Sample]:
     seconds = facts.now_s - before.now_s
     found: list[Sample] = []
     for name, counted in facts.commands.items():
-        past = before.commands.get(name)
-        calls = rate(counted.calls, past.calls if past else 0, seconds)
-        if calls:
-            busy = rate(counted.nanoseconds / 1e9, past.nanoseconds / 1e9 if past else 0.0, seconds, 6)
-            ran = grown(counted.histogram, past.histogram if past else [])
-            spent_ns = counted.nanoseconds - (past.nanoseconds if past else 0)
-            called = counted.calls - (past.calls if past else 0)
-            if spent_ns < 0 or called <= 0:
-                spent_ns, called = counted.nanoseconds, counted.calls
+        past = before.commands.get(name, NEVER_CALLED)
+        calls = rate(counted.calls, past.calls, seconds)
+        busy = rate(counted.nanoseconds / 1e9, past.nanoseconds / 1e9, seconds, 6)
+        if calls and busy is not None:
+            mean_us = (counted.nanoseconds - past.nanoseconds) / (counted.calls - past.calls) / 1000
+            p99_us = percentile_us(grown(counted.histogram, past.histogram), 99.0) or 0.0
             found.append(
-                {
-                    "name": name,
-                    "calls": calls,
-                    "busy": busy,
-                    "mean": round(spent_ns / called / 1000, 2),
-                    "p99": round(percentile_us(ran, 99.0) or 0.0, 2),
-                }
+                {"name": name, "calls": calls, "busy": busy, "mean": round(mean_us, 2), "p99": round(p99_us, 2)}
             )
     found.sort(key=lambda one: (-one["busy"], -one["calls"]))
     return found[:COMMANDS_SHOWN]

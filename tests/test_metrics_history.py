@@ -29,11 +29,8 @@ def test_the_first_look_has_levels_and_no_rates() -> None:
 
 
 def test_rates() -> None:
-    before = facts(1000.0, shard(0, 10), shard(1, 10), total_commands_processed=100, keyspace_hits=10)
-    after = facts(
-        1000.0, shard(0, 30, cpu_user_s=2.5), shard(1, 10), total_commands_processed=250, keyspace_hits=40,
-        keyspace_misses=10,
-    )  # fmt: skip
+    before = facts(1000.0, shard(0, 10, hits=10), shard(1, 10), total_commands_processed=100)
+    after = facts(1000.0, shard(0, 30, hits=40, misses=11, cpu_user_s=2.5), shard(1, 10), total_commands_processed=250)
     sample = seen(before, after, every_s=2.0).samples[-1]
     assert (sample["ops"], sample["hits"], sample["misses"], sample["hit_ratio"]) == (75.0, 15.0, 5.0, 0.75)
     assert [entry["ops"] for entry in sample["shards"]] == [10.0, 0.0]
@@ -47,12 +44,18 @@ def test_without_commands_there_are_no_durations_and_no_ratio() -> None:
 
 
 def test_counters_that_begin_anew() -> None:
-    """CONFIG RESETSTAT, or another router: what was counted since is what there is."""
-    sample = last(
-        facts(1000.0, shard(0, 50), total_commands_processed=500),
-        facts(1000.0, shard(0, 4), total_commands_processed=7),
-    )
-    assert sample["ops"] == 7.0 and sample["shards"][0]["ops"] == 4.0
+    """CONFIG RESETSTAT: a gap, for nobody knows what was counted in between."""
+    before = facts(1000.0, shard(0, 50), total_commands_processed=500)
+    sample = last(before, facts(1000.0, shard(0, 4), total_commands_processed=7))
+    assert sample["ops"] is None and sample["shards"][0]["ops"] == 4.0
+
+
+def test_a_shard_that_dies_takes_no_rate_of_the_others_along() -> None:
+    def before() -> Facts:
+        return facts(1000.0, shard(0, hits=10), shard(1, hits=5000))
+
+    assert last(before(), facts(1000.0, shard(0, hits=30), silent_shard(1)))["hits"] == 20.0
+    assert last(before(), facts(1000.0, shard(0, hits=30), shard(1, hits=1, pid=9)))["hits"] == 20.0
 
 
 def test_a_new_process_of_a_shard_has_no_rates_at_its_first_look() -> None:
@@ -137,3 +140,4 @@ def test_the_commands_that_took_most_time() -> None:
     many = {f"command{number}": counted(1, 1000) for number in range(30)}
     assert len(seen(facts(), facts(commands=many)).commands) == COMMANDS_SHOWN
     assert seen(facts(commands=before)).commands == []
+    assert seen(facts(commands=after), facts(commands=before)).commands == []

@@ -221,7 +221,7 @@ function verdict(status) {
   if (down.length) {
     const which = (down.length === 1 ? "shard " : "shards ") + down.join(", ");
     const verb = down.length === 1 ? " is down" : " are down";
-    return ["bad", which + verb, which[0].toUpperCase() + which.slice(1) + verb + ". Commands for " + (down.length === 1 ? "its" : "their") + " keys are refused with -SHARDDOWN until then; all others are served."];
+    return ["bad", which + verb, which[0].toUpperCase() + which.slice(1) + verb + ". Commands for " + (down.length === 1 ? "its" : "their") + " keys are answered with -SHARDDOWN; all others are served."];
   }
   const refusing = status.shards.filter(shard => shard.refusing);
   if (refusing.length) return ["bad", "writes are refused", "The log of shard " + refusing.map(shard => shard.index).join(", ") + " can't be written: writes are refused, reads are served."];
