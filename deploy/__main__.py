@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 HELP = """\
 Usage: shardis [FILE] [--NAME VALUE ...] [-]
-       shardis import|export|check ...
+       shardis import|export|check|top ...
 
 A Redis-compatible server that uses every core. FILE is a redis.conf, "-" one on standard input. Each
 of its directives is also an option, and a variable of the environment: SHARDIS_MAXMEMORY=1gb. The command line goes
@@ -39,7 +39,8 @@ before the environment, and that before the file.
 
   import SOURCE              bring keys from a file, a log or a server into a running server
   export TARGET              write the keys of a server into a file or into another server
-  check [DIR]                say whether the data of a folder are whole; each of the three has a --help
+  check [DIR]                say whether the data of a folder are whole
+  top                        show in the terminal what a running server does; each of the four has a --help
 
   --default-config           print a configuration with all directives that do something, commented, and exit
   -h, --help                 show this and exit
@@ -53,7 +54,7 @@ Examples:
 SIGTERM and SIGINT (Ctrl-C) stop it in order; a second one makes it quicker."""
 
 TRANSFERS = ("import", "export", "check")
-"""Words in the place of FILE; a file of such a name is ./import."""
+"""Words in the place of FILE, beside top; a file of such a name is ./import."""
 LOCK = "shardis.lock"
 LAYOUT = "layout.json"
 LOCK_POLL_S = 0.05
@@ -83,6 +84,10 @@ def main() -> int:
         from transfer.__main__ import main as transfer  # 0.1 s that a server does without.
 
         return transfer(argv)
+    if argv[:1] == ["top"]:
+        from metrics.top.__main__ import main as top
+
+        return top(argv[1:])
     try:
         return serve(Config.from_arguments(argv, read, os.environ))
     except (ConfigError, CannotStart) as error:

@@ -123,9 +123,8 @@ def between(facts: Facts, before: Facts | None) -> Sample:
     for shard, entry in zip(facts.shards, sample["shards"], strict=True):
         past = _same(shard, before.shards)
         if entry is not None and past is not None and shard["fresh"]:
-            ran = grown(shard["histogram"], past["histogram"])
-            durations.append(ran)
-            entry["ops"] = round(sum(ran) / seconds, 1)
+            durations.append(grown(shard.get("histogram", []), past.get("histogram", [])))
+            entry["ops"] = rate(shard["commands"], past["commands"], seconds)
             entry["cpu"] = rate(_cpu_s(shard), _cpu_s(past), seconds)
             for name in SHARD_RATES:  # Shard by shard, for a sum loses what one had counted that died.
                 sample[name] = round(sample[name] + (rate(shard[name], past[name], seconds) or 0.0), 2)
@@ -171,8 +170,8 @@ def _cpu_s(process: dict[str, Any]) -> float:
 NEVER_CALLED = CommandStats()
 
 
-def busiest(facts: Facts, before: Facts | None) -> list[Sample]:
-    """The commands that took most time between two looks."""
+def busiest(facts: Facts, before: Facts | None, limit: int | None = COMMANDS_SHOWN) -> list[Sample]:
+    """The commands that took most time between two looks, so many at most."""
     if before is None or facts.now_s <= before.now_s:
         return []
     seconds = facts.now_s - before.now_s
@@ -188,4 +187,4 @@ def busiest(facts: Facts, before: Facts | None) -> list[Sample]:
                 {"name": name, "calls": calls, "busy": busy, "mean": round(mean_us, 2), "p99": round(p99_us, 2)}
             )
     found.sort(key=lambda one: (-one["busy"], -one["calls"]))
-    return found[:COMMANDS_SHOWN]
+    return found[:limit]

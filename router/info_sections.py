@@ -387,11 +387,16 @@ def _shard(state: LinkState, answer: dict[str, Any] | None) -> str:
         return f"state={state.value}"
     process = answer["process"]
     keys = sum(db["keys"] for db in answer["dbs"].values())
+    stats = answer["stats"]
+    calls = sum(sum(counted[-1]) for counted in answer["commands"].values())  # Parts of calls, too: what it has done.
     return (
         f"state={'loading' if answer['loading'] else 'ready'},pid={process['pid']},keys={keys},"
         f"used_memory_rss={process['rss_bytes']},used_cpu_sys={process['cpu_system_s']:.6f},"
         f"used_cpu_user={process['cpu_user_s']:.6f},aof_current_size={answer['aof']['aof_current_size']},"
-        f"internal_errors={answer['internal_errors']},uptime_in_seconds={process['uptime_s']}"
+        f"internal_errors={answer['internal_errors']},uptime_in_seconds={process['uptime_s']},"
+        f"commands_processed={calls},aof_rewrite_in_progress={answer['aof']['aof_rewrite_in_progress']},"
+        f"keyspace_hits={stats['keyspace_hits']},keyspace_misses={stats['keyspace_misses']},"
+        f"expired_keys={stats['expired_keys']},evicted_keys={stats.get('evicted_keys', 0)}"
     )
 
 

@@ -214,6 +214,7 @@ def _shard(link: Link, answer: dict[str, Any] | None, fresh: bool) -> dict[str, 
         return told
     process, aof, stats = answer["process"], answer["aof"], answer["stats"]
     counts = [CommandStats(*counted) for counted in answer["commands"].values()]
+    histogram = [sum(column) for column in zip(*(counted.histogram for counted in counts), strict=True)]
     return told | {
         "pid": process["pid"],
         "uptime_s": process["uptime_s"],
@@ -222,7 +223,8 @@ def _shard(link: Link, answer: dict[str, Any] | None, fresh: bool) -> dict[str, 
         "cpu_system_s": process["cpu_system_s"],
         "keys": sum(db["keys"] for db in answer["dbs"].values()),
         "expires": sum(db["expires"] for db in answer["dbs"].values()),
-        "histogram": [sum(column) for column in zip(*(counted.histogram for counted in counts), strict=True)],
+        "commands": sum(histogram),
+        "histogram": histogram,
         "nanoseconds": sum(counted.nanoseconds for counted in counts),
         "loading": answer["loading"],
         "loaded_bytes": answer["loaded_bytes"],

@@ -13,7 +13,8 @@ def shard(index: int, calls: int = 0, **changed: Any) -> dict[str, Any]:
         counted.count(1000)
     return {
         "index": index, "state": "ready", "fresh": True, "pid": 100 + index, "uptime_s": 60, "memory_bytes": 1 << 20,
-        "cpu_user_s": 2.0, "cpu_system_s": 1.0, "keys": 10, "expires": 2, "histogram": counted.histogram,
+        "cpu_user_s": 2.0, "cpu_system_s": 1.0, "keys": 10, "expires": 2, "commands": calls,
+        "histogram": counted.histogram,
         "nanoseconds": counted.nanoseconds, "loading": False, "loaded_bytes": 0, "total_bytes": 0, "refusing": False,
         "internal_errors": 0, "hits": 3, "misses": 1, "expired": 0, "evicted": 0, "log_bytes": 500,
         "log_base_bytes": 100, "log_buffer_bytes": 0, "log_ok": True, "rewriting": 0, "rewrites": 0,

@@ -56,7 +56,8 @@ function niceEnd(value, binary) {
   if (!(value > 0)) return 1;
   const base = binary ? Math.pow(1024, Math.floor(Math.log(value) / Math.log(1024))) : 1;
   const power = base * Math.pow(10, Math.floor(Math.log10(value / base)));
-  for (const step of [1, 1.6, 2, 3, 4, 5, 6, 8, 10]) if (value <= step * power) return step * power;
+  // Each a figure whose quarter is one, too.
+  for (const step of [1, 1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8, 10]) if (value <= step * power) return step * power;
   return 10 * power;
 }
 

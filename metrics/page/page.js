@@ -36,7 +36,7 @@ const CHARTS = [
     series: both(router(sample => sample.router_memory), shards(shard => shard.memory)),
   },
   {
-    title: "CPU, of one core each", unit: format.percent, floor: 1, tick: value => Math.round(value * 100) + " %",
+    title: "CPU per process", unit: format.percent, floor: 1, tick: value => Math.round(value * 100) + " %",
     series: both(router(sample => sample.router_cpu), shards(shard => shard.cpu)),
   },
   {

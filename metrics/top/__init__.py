@@ -1,0 +1,1 @@
+"""`shardis top`: a server in a terminal, live."""
