@@ -11,6 +11,7 @@ import pytest
 from metrics import door as metrics_side
 from metrics.door import SOCKET, Door
 from router import metrics_door
+from router.info_sections import Facts
 from router.metrics_door import Office, listen, report
 from tests.bare_router import BareRouter, on_a_loop
 
@@ -99,12 +100,29 @@ def test_who_asks_is_no_client(tmp_path: Path) -> None:
     at_the_door(tmp_path, act, "--maxclients", "1", "--requirepass", "secret", "--protected-mode", "no")
 
 
+def test_a_walk_over_all_clients_is_not_done_again_at_once(tmp_path: Path) -> None:
+    async def act(bare: BareRouter, door: Door) -> None:
+        office = Office(bare.router)
+        facts = Facts(bare.router, {0: SAID, 1: SAID}, {})
+        bare.connect()
+        first = office.sections(facts)
+        office.rests_until_s = bare.router.loop.time() + 1000
+        bare.connect()
+        second = office.sections(facts)
+        assert second["memory"] is first["memory"] and second["stats"] is not first["stats"]
+        assert second["clients"]["connected_clients"] == 2
+        office.rests_until_s = 0.0
+        assert office.sections(facts)["memory"] is not first["memory"]
+
+    at_the_door(tmp_path, act)
+
+
 def test_no_secret_is_told(tmp_path: Path) -> None:
     async def act(bare: BareRouter, door: Door) -> None:
         bare.router.logs.slow.add([b"AUTH", b"secret"], 99, 1, "127.0.0.1:1", b"")
         bare.router.logs.slow.add([b"SET", b"card:4711", b"1234"], 99, 1, "127.0.0.1:1", b"")
         bare.router.logs.slow.add([b"NOSUCH", b"4711"], 99, 1, "127.0.0.1:1", b"")
-        told = report(bare.router, {0: SAID, 1: SAID}, {0, 1})
+        told = report(bare.router, {0: SAID, 1: SAID}, {0, 1}, Office(bare.router).sections)
         assert [entry[3] for entry in told["slow"]] == ["?", "set", "auth"]
         text = repr(told)
         assert "secret" not in text and "4711" not in text and "1234" not in text

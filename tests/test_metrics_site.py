@@ -3,17 +3,21 @@
 import json
 import os
 import signal
+import socket
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.servers import Shardis, free_port
+from tests.servers import ROOT, Shardis, free_port
 
 TIMEOUT_S = 30.0
 PASSWORD = "a-password-that-nobody-sees"
@@ -153,6 +157,23 @@ def test_the_process_is_started_again(server: Shardis) -> None:
     os.kill(before, signal.SIGKILL)
     assert until(lambda: scrape(server), lambda found: found["redis_up"] == 1)
     assert process(server, "metrics") != before
+
+
+def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        argv = ["--port", str(free_port()), "--dir", str(tmp_path), "--shards", "1", "--loglevel", "nothing"]
+        done = subprocess.run(
+            [sys.executable, "-m", "deploy", *argv, "--metrics-port", str(port)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+        )
+    assert done.returncode == 1
+    assert done.stderr == f"shardis: cannot listen on 127.0.0.1:{port} for metrics: Address already in use\n"
 
 
 def test_a_router_that_is_gone(server: Shardis) -> None:
