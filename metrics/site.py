@@ -12,6 +12,7 @@ from prometheus_client.exposition import choose_encoder
 
 from metrics.collector import Snapshot
 from metrics.door import Door
+from metrics.facts import Facts
 from metrics.history import History
 from metrics.http import Request, Response
 
@@ -38,6 +39,8 @@ class Site:
         self.files = {
             path: (files("metrics.page").joinpath(name).read_bytes(), kind) for path, (name, kind) in FILES.items()
         }
+        self.written: dict[str, tuple[Facts | None, bytes]] = {}
+        """By format, the facts that were written last, and how: who asks again and again costs no more."""
         self.watched_s = float("-inf")
         """When a page last asked."""
         self.wanted = asyncio.Event()
@@ -74,9 +77,13 @@ class Site:
     async def _metrics(self, request: Request) -> Response:
         facts = await self.door.facts()
         encode, kind = choose_encoder(request.headers.get("accept", ""))
-        registry = CollectorRegistry()
-        registry.register(Snapshot(facts, self.shards, openmetrics=kind.startswith("application/openmetrics")))
-        return Response(200, encode(registry), kind)
+        known, body = self.written.get(kind, (None, b""))
+        if facts is None or known is not facts:
+            registry = CollectorRegistry()
+            registry.register(Snapshot(facts, self.shards, openmetrics=kind.startswith("application/openmetrics")))
+            body = encode(registry)
+            self.written[kind] = facts, body
+        return Response(200, body, kind)
 
     async def _samples(self, request: Request) -> Response:
         try:

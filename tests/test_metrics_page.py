@@ -99,6 +99,22 @@ def test_a_router_that_is_killed_and_comes_back(page: Page, server: Shardis) -> 
     page.until(f"{STATE} === 'all 2 shards ready'")
 
 
+def test_a_metrics_process_that_is_killed_and_comes_back(browser: Browser, server: Shardis) -> None:
+    """The browser itself says in the console that it could not connect: that is no fault of the page."""
+    page = browser.open(f"http://127.0.0.1:{server.options['metrics-port']}/")
+    page.until(f"{STATE} === 'all 2 shards ready'")
+    supervisor = server.process.pid if server.process is not None else 0
+    os.kill(supervisor, signal.SIGSTOP)
+    try:
+        os.kill(process(server, "metrics"), signal.SIGKILL)
+        page.until(f"{STATE} === 'no connection' && document.body.classList.contains('stale')")
+    finally:
+        os.kill(supervisor, signal.SIGCONT)
+    page.until(f"{STATE} === 'all 2 shards ready' && !document.body.classList.contains('stale')")
+    assert all("ERR_CONNECTION" in error for error in page.errors)
+    page.call("Page.close")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_on_a_narrow_screen_in_light_and_dark(page: Page, scheme: str) -> None:
     page.resize(360, 800)
