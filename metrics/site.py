@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import math
 import time
 from importlib.resources import files
@@ -15,6 +16,8 @@ from metrics.door import Door
 from metrics.facts import Facts
 from metrics.history import History
 from metrics.http import Request, Response
+
+logger = logging.getLogger("shardis")
 
 WATCHED_S = 5.0
 """A page that has not asked for so long is closed."""
@@ -65,7 +68,10 @@ class Site:
         """Looks for as long as the process runs: each second while a page is open."""
         loop = asyncio.get_running_loop()
         while True:
-            await self.look()
+            try:
+                await self.look()
+            except Exception:  # A bug of ours, which must not be the end of the history.
+                logger.exception("internal error behind a look at the server")
             watched = loop.time() - self.watched_s < WATCHED_S or self.history.latest is None
             self.wanted.clear()
             try:
