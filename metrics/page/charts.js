@@ -6,6 +6,7 @@
 
 const GAP_S = 25; // Samples that are further apart have nothing between them. While nobody looks they are 10 s apart.
 const LEGEND_MAX = 6;
+const POINT_PIXELS = 2; // Points that are closer are one: the mean of what they stand for, of durations the longest.
 
 const view = { seconds: 0, now: 0, samples: [], hover: null, charts: [] };
 
@@ -112,7 +113,8 @@ class Chart {
     const samples = view.samples.filter(sample => sample.t >= from);
     const series = this.what.series(samples);
     const rows = this.values(series, samples);
-    this.scale(rows);
+    const points = this.points(samples, rows);
+    this.scale(points.rows);
     this.grid(ink, width);
     ink.save();
     ink.beginPath();
@@ -120,7 +122,7 @@ class Chart {
     ink.clip();
     this.marks(ink, samples);
     for (let place = series.length - 1; place >= 0; place--) {
-      this.line(ink, samples, rows[place], series[place].color, this.what.stacked && place ? rows[place - 1] : null);
+      this.line(ink, points.times, points.rows[place], series[place].color, this.what.stacked && place ? points.rows[place - 1] : null);
     }
     const at = this.hovered(samples);
     if (at >= 0) this.crosshair(ink, samples[at], series, rows, at);
@@ -141,6 +143,25 @@ class Chart {
       }
     }
     return rows;
+  }
+
+  // What is drawn: the samples, or some of them taken together where there are more than there is room for.
+  points(samples, rows) {
+    const step = view.seconds * POINT_PIXELS / (this.right - this.left);
+    const groups = [];
+    samples.forEach((sample, at) => {
+      const key = step > 1 ? Math.floor(sample.t / step) : at;
+      if (groups.length && groups[groups.length - 1].key === key) groups[groups.length - 1].at.push(at);
+      else groups.push({ key, at: [at] });
+    });
+    const together = values => this.what.logarithmic ? Math.max(...values) : values.reduce((sum, value) => sum + value, 0) / values.length;
+    return {
+      times: groups.map(group => group.at.reduce((sum, at) => sum + samples[at].t, 0) / group.at.length),
+      rows: rows.map(row => groups.map(group => {
+        const known = group.at.map(at => row[at]).filter(value => value != null);
+        return known.length ? together(known) : null;
+      })),
+    };
   }
 
   scale(rows) {
@@ -201,22 +222,22 @@ class Chart {
     });
   }
 
-  line(ink, samples, row, color, below) {
+  line(ink, times, row, color, below) {
     ink.strokeStyle = ink.fillStyle = color;
-    ink.lineWidth = 1.5;
+    ink.lineWidth = this.what.stacked ? 1.2 : 1.5;
     ink.lineJoin = "round";
     let part = [];
     const finish = () => {
       if (part.length === 1) {
         const at = part[0];
-        ink.fillRect(this.xOf(samples[at].t) - 1, this.yOf(row[at]) - 1, 2, 2);
+        ink.fillRect(this.xOf(times[at]) - 1, this.yOf(row[at]) - 1, 2, 2);
       } else if (part.length) {
         ink.beginPath();
-        part.forEach((at, place) => ink[place ? "lineTo" : "moveTo"](this.xOf(samples[at].t), this.yOf(row[at])));
+        part.forEach((at, place) => ink[place ? "lineTo" : "moveTo"](this.xOf(times[at]), this.yOf(row[at])));
         ink.stroke();
         if (this.what.stacked || this.what.filled) {
           for (const at of part.slice().reverse()) {
-            ink.lineTo(this.xOf(samples[at].t), below ? this.yOf(below[at] || 0) : this.bottom);
+            ink.lineTo(this.xOf(times[at]), below ? this.yOf(below[at] || 0) : this.bottom);
           }
           ink.globalAlpha = this.what.stacked ? 0.34 : 0.1;
           ink.fill();
@@ -225,8 +246,8 @@ class Chart {
       }
       part = [];
     };
-    samples.forEach((sample, at) => {
-      if (row[at] == null || (at && sample.t - samples[at - 1].t > GAP_S)) finish();
+    times.forEach((time, at) => {
+      if (row[at] == null || (at && time - times[at - 1] > GAP_S)) finish();
       if (row[at] != null) part.push(at);
     });
     finish();
