@@ -5,6 +5,7 @@
     $ python -m tests.bench --shards 4 --only "MGET 10" "MSET 10" "EXEC 5" --pipeline 16
     $ python -m tests.bench --publish --renames --holds
     $ python -m tests.bench --memory --members --idle --startup
+    $ python -m tests.bench --hit-ratio --shards 2 --servers shardis reference
     $ python -m tests.bench --loading --commands 5000000 --shards 2
     $ python -m tests.bench --rewrite --resharding --shards 2 --to 4
     $ python -m tests.bench --appendfsync always --only SET INCR --pipeline 1 16
@@ -23,7 +24,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.bench import borrowing, fanout, footprint, loading, resharding, rewriting, rows, starting, throughput
+from tests.bench import (
+    borrowing,
+    fanout,
+    footprint,
+    hit_ratio,
+    loading,
+    resharding,
+    rewriting,
+    rows,
+    starting,
+    throughput,
+)
 from tests.reference import RedisServer, Reference
 from tests.servers import Server, Shardis
 
@@ -38,6 +50,7 @@ def main(arguments: list[str]) -> int:
     found: dict[str, Any] = {"machine": platform.platform(), "python": sys.version.split()[0], "shards": options.shards}
     parts = [options.memory, options.members, options.idle, options.startup, options.loading]
     parts += [options.publish, options.renames, options.holds, options.rewrite, options.resharding]
+    parts += [options.hit_ratio]
     if options.startup:
         found["startup"] = starting.startup(kinds(options, STARTUP_SHARDS), print)
     if options.loading:
@@ -48,6 +61,8 @@ def main(arguments: list[str]) -> int:
     if options.resharding:
         to = options.to or 2 * options.shards
         found["resharding"] = resharding.resharding(options.shards, to, print, options.keys or resharding.KEYS)
+    if options.hit_ratio:
+        found["hit_ratio"] = hit_ratio.hit_ratio(kinds(options, options.shards), print)
     if options.members:
         found["members"] = footprint.members(kinds(options, options.shards), print)
     with_servers = [options.memory, options.idle, options.publish, options.renames, options.holds]
@@ -110,6 +125,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--startup", action="store_true", help=f"to the first answered GET, {STARTUP_SHARDS} shards")
     parser.add_argument("--loading", action="store_true", help="commands per second from a log, on one core")
     parser.add_argument("--commands", type=int, default=loading.COMMANDS, help="how many the log of --loading has")
+    parser.add_argument("--hit-ratio", action="store_true", help="hits of a Zipf load with maxmemory, LRU and LFU")
     parser.add_argument("--rewrite", action="store_true", help="BGREWRITEAOF: how long, and what readers notice")
     parser.add_argument("--resharding", action="store_true", help="a start with another number of shards")
     parser.add_argument("--to", type=int, metavar="SHARDS", help="that --resharding goes to; twice --shards")
