@@ -40,7 +40,7 @@ class Site:
         self.shards = shards
         self.history = History(shards)
         self.files = {
-            path: (files("metrics.page").joinpath(name).read_bytes(), kind) for path, (name, kind) in FILES.items()
+            path: (files("metrics").joinpath("page", name).read_bytes(), kind) for path, (name, kind) in FILES.items()
         }
         self.written: dict[str, tuple[Facts | None, bytes]] = {}
         """By format, the facts that were written last, and how: who asks again and again costs no more."""

@@ -137,7 +137,6 @@ def live(connection: Connection, state: State) -> None:
                 if not state.paused:
                     look(connection, state)
                 next_s = time.monotonic() + (RETRY_S if state.fault else state.interval_s)
-            terminal.resized = False
             view.update(drawn(), refresh=True)
 
 

@@ -25,7 +25,6 @@ class Terminal:
         self.fd = fd
         self.stopped = False
         """Whether a signal has ended it."""
-        self.resized = False
         self._before: list[Any] = []
         self._handlers: dict[int, Any] = {}
 
@@ -67,9 +66,7 @@ class Terminal:
         return data.decode("utf-8", "ignore")
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGWINCH:
-            self.resized = True
-        else:
+        if number != signal.SIGWINCH:  # Of that the byte in the pipe is enough: the screen is drawn anew.
             self.stopped = True
 
 
