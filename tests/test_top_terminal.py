@@ -32,7 +32,7 @@ def screen(server: Shardis, *words: object) -> Iterator["pexpect.spawn[str]"]:
     """The program on a terminal of 100 to 30."""
     child = pexpect.spawn(
         sys.executable, top("-p", server.port, "--interval", 0.2, *words), cwd=str(ROOT), encoding="utf-8",
-        dimensions=(30, 100), timeout=TIMEOUT_S, env={**os.environ, "TERM": "xterm-256color"},
+        dimensions=(30, 100), timeout=TIMEOUT_S, env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "80"},
     )  # fmt: skip
     try:
         yield child
@@ -86,6 +86,16 @@ def test_another_size(server: Shardis) -> None:
         child.expect_exact("commands/s")
         child.setwinsize(20, 60)
         child.expect_exact("ops/s")
+        child.send("q")
+        assert ended(child) == 0
+
+
+def test_a_terminal_that_does_not_say_its_size(server: Shardis) -> None:
+    with screen(server) as child:
+        child.expect_exact("all 2 shards ready")
+        child.setwinsize(0, 0)
+        child.send("s")
+        child.expect_exact("sort: calls")
         child.send("q")
         assert ended(child) == 0
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.live import Live
 
 from metrics.top.connection import Connection, Gone, Refused
@@ -121,6 +121,9 @@ def live(connection: Connection, state: State) -> None:
     console = Console(highlight=False)
 
     def drawn() -> Any:
+        # Asked each time: COLUMNS and LINES in the environment, which rich goes by, do not follow the terminal.
+        columns, lines = os.get_terminal_size(sys.stdout.fileno())
+        console.size = ConsoleDimensions(columns or 80, lines or 24)  # Some terminals don't say.
         return screen(state, console.width, console.height)
 
     with (
