@@ -9,6 +9,7 @@
     $ python -m tests.bench --loading --commands 5000000 --shards 2
     $ python -m tests.bench --rewrite --resharding --shards 2 --to 4
     $ python -m tests.bench --appendfsync always --only SET INCR --pipeline 1 16
+    $ python -m tests.bench --tls --shards 1 --servers shardis redis-server --only SET GET --pipeline 1 16
 
 Without persistence unless `--appendfsync everysec`. What is printed last is the table; the lines before it come as soon
 as they are measured.
@@ -22,10 +23,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.bench import (
     borrowing,
+    encryption,
     fanout,
     footprint,
     hit_ratio,
@@ -68,7 +71,13 @@ def main(arguments: list[str]) -> int:
     with_servers = [options.memory, options.idle, options.publish, options.renames, options.holds]
     if any(with_servers) or not any(parts):
         with ExitStack() as stack:
-            servers = [stack.enter_context(make(**persistence)) for make in kinds(options, options.shards)]
+            makers = kinds(options, options.shards)
+            if options.tls:
+                folder = Path(stack.enter_context(TemporaryDirectory()))
+                makers = [
+                    partial(make, **encryption.directives(folder / str(place))) for place, make in enumerate(makers)
+                ]
+            servers = encryption.with_twins([stack.enter_context(make(**persistence)) for make in makers])
             if options.idle:
                 found["idle"] = footprint.idle(servers, print)
             if options.memory:
@@ -118,6 +127,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--requests", type=int, default=50_000, help="at P=1; four times that at 16, eight times at 64")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--appendfsync", choices=["off", "everysec", "always"], default="off")
+    parser.add_argument("--tls", action="store_true", help="each server also over TLS; the reference has none")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--memory", action="store_true", help="growth by a million keys")
     parser.add_argument("--members", action="store_true", help="growth by a million members in 10,000 keys, by type")

@@ -19,6 +19,10 @@ FILL_BATCH = 1000
 RUN_TIMEOUT_S = 300
 
 
+WAYS: dict[str, list[str]] = {}
+"""By the kind of a server: how redis-benchmark gets to it, if not by its port, see encryption.py."""
+
+
 class LoadFailed(Exception):
     """The load did not come through. The text says why: what redis-benchmark said, or where it stuck."""
 
@@ -66,7 +70,14 @@ def _started(
     requests: int,
     cpus: set[int] | None,
 ) -> "subprocess.Popen[str]":
-    argv = ["redis-benchmark", "-p", str(server.port), "-c", str(clients), "-n", str(requests)]
+    argv = [
+        "redis-benchmark",
+        *WAYS.get(server.kind, ["-p", str(server.port)]),
+        "-c",
+        str(clients),
+        "-n",
+        str(requests),
+    ]
     argv += ["-r", str(keyspace), "-P", str(pipeline), "--csv", *command]
     if cpus:
         argv = ["taskset", "-c", ",".join(map(str, sorted(cpus))), *argv]
