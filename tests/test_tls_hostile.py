@@ -38,6 +38,12 @@ def info(client: Client, section: str) -> dict[str, str]:
     return dict(line.split(":", 1) for line in lines if ":" in line)
 
 
+def until_alone(admin: Client) -> None:
+    """Returns when the server has heard that all others are gone."""
+    while info(admin, "clients")["connected_clients"] != "1":
+        pass
+
+
 def test_what_is_no_tls(server: Server, admin: Client, authority: Authority) -> None:
     before = info(admin, "stats")
     size = server.log_size_bytes()
@@ -58,7 +64,7 @@ def test_what_is_no_tls(server: Server, admin: Client, authority: Authority) -> 
         assert after[name] == before[name]
     with connect(server, authority.context()) as client:
         assert client.call("PING") == PONG
-    assert info(admin, "clients")["connected_clients"] == "1"
+    until_alone(admin)
     assert "Error accepting a client connection: " in server.log(size)
     assert "Traceback" not in server.log(size)
 
@@ -73,8 +79,7 @@ def test_handshakes_that_hang_keep_nobody_out(server: Server, admin: Client, aut
         pass
     for sock in hanging:
         sock.close()
-    while info(admin, "clients")["connected_clients"] != "1":
-        pass
+    until_alone(admin)
 
 
 def test_who_does_not_read_is_closed_at_its_limit(server: Server, admin: Client, authority: Authority) -> None:
