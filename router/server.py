@@ -125,8 +125,7 @@ class Router:
         self.sampler, self.logs = Sampler(), CommandLogs()
         self.slow_us = NEVER
         """From which duration on a command is slow, for its log or for LATENCY."""
-        self.started_ms = self.now_ms()
-        self.run_id = self.random_bytes(20).hex()
+        self.started_ms, self.run_id = self.now_ms(), self.random_bytes(20).hex()
         self.machine = machine()
         self.start_rss_bytes = self.process_info()["rss_bytes"]
         self.renames: Renames | None = None
