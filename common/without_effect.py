@@ -15,7 +15,6 @@ NO_CACHE = "Python's ssl can't set them: OpenSSL's own hold, 20480 sessions for 
 NO_CIPHERSUITES = "the ssl of Python before 3.15 can't choose the cipher suites of TLS 1.3: OpenSSL does"
 NO_RDMA = "there is no RDMA"
 NO_FORKS = "nothing is forked"
-NO_EVICTION = "keys are not evicted"
 OF_THE_SYSTEM = "the system says so for all processes of a service, see systemd.exec(5) and taskset(1)"
 LOG_OF_EVENTS = "the log is lines for people, on standard error or in logfile"
 PYTHONS_MEMORY = "Python's allocator moves nothing; dicts of a slot each grow so little at once that nothing waits"
@@ -47,7 +46,6 @@ REASONS: dict[str, str] = {
     NO_RDMA: "rdma-bind rdma-port rdma-rx-size rdma-completion-vector",
     "there are no modules": "enable-module-command",
     "there are no scripts": "busy-reply-threshold",
-    NO_EVICTION: "maxmemory maxmemory-samples maxmemory-eviction-tenacity lazyfree-lazy-eviction",
     PYTHONS_MEMORY: """
         activerehashing activedefrag active-defrag-cycle-min active-defrag-cycle-max active-defrag-cycle-us
         active-defrag-ignore-bytes active-defrag-max-scan-fields active-defrag-threshold-lower

@@ -140,6 +140,8 @@ def dispatch(session: "Session", batch: Batch, argv: list[bytes]) -> bool:
         session.last_command = command.name
         if session.monitoring:
             check(command)
+        if router.budget.gated and router.budget.stops(session, command):
+            return False
         if router.saving.refusal is not None:
             router.saving.check(session, command)
         if router.pause.stops(command, session):

@@ -42,9 +42,7 @@ class Facts:
 
     def processes(self) -> list[dict[str, Any]]:
         """`process_info` of router and shards."""
-        router = self.router
-        mine = router.process_info() | {"rss_start_bytes": router.start_rss_bytes}
-        return [mine, *(answer["process"] for answer in self.shards.values())]
+        return [self.router.process_info(), *(answer["process"] for answer in self.shards.values())]
 
     def total(self, name: str) -> Any:
         """A counter of the shards, summed."""
@@ -178,10 +176,10 @@ MEMORY_FIELDS = dict.fromkeys(
 
 
 def memory(facts: Facts) -> Fields:
-    """What the processes take of the machine: Python does not say what of it is free."""
+    """What the processes take: of the machine, and of that what is in use, see common/memory.py."""
     router = facts.router
     processes = facts.processes()
-    used = sum(process["rss_bytes"] for process in processes)
+    used, rss = (sum(process[name] for process in processes) for name in ("used_bytes", "rss_bytes"))
     peak = sum(process["rss_peak_bytes"] for process in processes)
     startup = sum(process["rss_start_bytes"] for process in processes)
     dataset = max(0, used - startup)
@@ -189,8 +187,8 @@ def memory(facts: Facts) -> Fields:
     return MEMORY_FIELDS | {
         "used_memory": used,
         "used_memory_human": human(used),
-        "used_memory_rss": used,
-        "used_memory_rss_human": human(used),
+        "used_memory_rss": rss,
+        "used_memory_rss_human": human(rss),
         "used_memory_peak": peak,
         "used_memory_peak_human": human(peak),
         "used_memory_peak_perc": f"{ratio(used, peak) * 100:.2f}%",
@@ -199,8 +197,8 @@ def memory(facts: Facts) -> Fields:
         "used_memory_dataset": dataset,
         "used_memory_dataset_perc": f"{ratio(dataset, used) * 100:.2f}%",
         "allocator_allocated": used,
-        "allocator_active": used,
-        "allocator_resident": used,
+        "allocator_active": rss,
+        "allocator_resident": rss,
         "total_system_memory": system,
         "total_system_memory_human": human(system),
         "used_memory_lua_human": human(0),
@@ -209,11 +207,13 @@ def memory(facts: Facts) -> Fields:
         "maxmemory": limit,
         "maxmemory_human": human(limit),
         "maxmemory_policy": router.config["maxmemory-policy"],
-        "allocator_frag_ratio": "1.00",
+        "allocator_frag_ratio": f"{ratio(rss, used):.2f}",
+        "allocator_frag_bytes": rss - used,
         "allocator_rss_ratio": "1.00",
         "rss_overhead_ratio": "1.00",
-        "mem_fragmentation_ratio": "1.00",
-        "mem_not_counted_for_evict": facts.log("aof_buffer_length"),
+        "mem_fragmentation_ratio": f"{ratio(rss, used):.2f}",
+        "mem_fragmentation_bytes": rss - used,
+        "mem_not_counted_for_evict": startup + facts.log("aof_buffer_length"),
         "mem_clients_normal": sum(map(client_field("tot-mem"), router.sessions.values())),
         "mem_aof_buffer": facts.log("aof_buffer_length"),
         "mem_allocator": "libc",

@@ -21,7 +21,7 @@ from common.errors import RedisError
 from common.log import follow
 from common.slot import Owners
 from common.systemd import systemd
-from router import config_reload, monitor, rewrites, saving, shutdown, tracking
+from router import budget, config_reload, monitor, rewrites, saving, shutdown, tracking
 from router.acl import Users
 from router.admission import refusal
 from router.batch import Route, Run
@@ -70,6 +70,7 @@ EVENTS: dict[str, Callable[..., None]] = {
     **tracking.EVENTS,
     **rewrites.EVENTS,
     **saving.EVENTS,
+    **budget.EVENTS,
 }
 """Who hears of what shards tell behind their replies, by the kind: called with the router, the link, and the rest."""
 
@@ -127,7 +128,7 @@ class Router:
         """From which duration on a command is slow, for its log or for LATENCY."""
         self.started_ms, self.run_id = self.now_ms(), self.random_bytes(20).hex()
         self.machine = machine()
-        self.start_rss_bytes = self.process_info()["rss_bytes"]
+        self.budget = budget.Budget(self)
         self.renames: Renames | None = None
         self.fault = ""  # Why it has to stop: what is wrong with the configuration.
         self.service = Service(self, systemd())
@@ -195,8 +196,8 @@ class Router:
                 session.pump()
 
     def choose_routes(self) -> None:
-        """Chooses what is forwarded without a question: while writes are refused, nothing that writes."""
-        asked = Flag.WRITE if self.saving.refusal is not None else Flag(0)
+        """Chooses what is forwarded without a question: while some are refused, nothing that may be."""
+        asked = (Flag.WRITE if self.saving.refusal is not None else Flag(0)) | Flag.DENYOOM * self.budget.gated
         self.routes = {
             name: Route(command)
             for name, command in self.table.lookup.items()
@@ -228,6 +229,7 @@ class Router:
             self.saving.lost(link)
         self.recovery.look()
         self.service.look()
+        self.budget.met(link)
         if all(other.state is LinkState.READY for other in self.links):
             logger.info("all %d shards are ready", self.shards)
 
@@ -346,6 +348,7 @@ class Router:
         self.traffic()
         self.stats = Stats()
         self.saving.begun = 0
+        self.budget.reset_stats()
         self.sampler.forget()
         for command in self.table.each():
             command.reset()
@@ -371,6 +374,7 @@ class Router:
         self.logs.configure(values)
         self.output.configure(values)
         self.eviction.configure(values)
+        self.budget.configure()
         threshold_ms = values["latency-monitor-threshold"]
         slow = self.logs.slow
         self.slow_us = min(slow.threshold if slow.wants(NEVER) else NEVER, threshold_ms * 1000 or NEVER)
@@ -397,14 +401,11 @@ class Router:
 
     def process_info(self) -> dict[str, Any]:
         """Memory (bytes) and CPU (seconds) of this process, from the OS."""
-        with open("/proc/self/statm", "rb") as file:
-            rss_bytes = int(file.read().split()[1]) * resource.getpagesize()
         usage = resource.getrusage(resource.RUSAGE_SELF)
         loop = resource.getrusage(resource.RUSAGE_THREAD)
         return {
             "pid": os.getpid(),
-            "rss_bytes": rss_bytes,
-            "rss_peak_bytes": max(rss_bytes, usage.ru_maxrss * 1024),
+            **self.budget.gauge.info(),
             "cpu_user_s": usage.ru_utime,
             "cpu_system_s": usage.ru_stime,
             "loop_user_s": loop.ru_utime,

@@ -40,7 +40,7 @@ def info(shard: "Shard") -> dict[str, Any]:
     executor = shard.executor
     stats = store.stats
     return {
-        "process": shard.process_info() | {"rss_start_bytes": shard.start_rss_bytes},
+        "process": shard.process_info(),
         "loading": executor.loading,
         "loading_since_s": shard.loading_since_s,
         "loaded_bytes": shard.aof.loaded_bytes,

@@ -33,7 +33,7 @@ CLASSES_OF_GROUPS = {
 """The class of what the commands of a group tell; "g" for all other groups."""
 
 NEW, DEL, EXPIRE, PERSIST, MISSED = b"new", b"del", b"expire", b"persist", b"keymiss"
-EXPIRED, FIELDS_EXPIRED = b"expired", b"hexpired"
+EXPIRED, FIELDS_EXPIRED, EVICTED = b"expired", b"hexpired", b"evicted"
 SILENT = b""
 """In the place of an event: the change is not told."""
 
@@ -44,6 +44,7 @@ CLASSES = {
     PERSIST: "g",
     MISSED: "m",
     EXPIRED: "x",
+    EVICTED: "e",
     FIELDS_EXPIRED: "h",
     b"sortstore": "l",
 }

@@ -10,3 +10,5 @@ cdef class IdleClocks:
 
     @cython.locals(number=cython.Py_ssize_t)
     cpdef touch(self, bytes key, long long clock_s)
+    @cython.locals(number=cython.Py_ssize_t)
+    cpdef long long clock(self, bytes key) except -1

@@ -103,6 +103,8 @@ class Link:
                 logger.warning("what came on a new link is not from a router: it is closed")
             self._abort()
             return
+        if shard.budget.limited:
+            shard.budget.turn(len(data), answered=bool(replies))
         if not replies:
             return
         self.runs += len(replies)

@@ -46,7 +46,7 @@ def touch(db: "Keyspace", key: bytes, event: bytes | None = None) -> None:
     for watch in db.watched.get(key, ()):
         watch.touch(store)
     if store.tracked:
-        kind = "expired" if event is events.EXPIRED else "changed"
+        kind = "expired" if event is events.EXPIRED or event is events.EVICTED else "changed"
         store.events.append([kind, store.number, store.part, key])
     events.tell(db, key, event)
 

@@ -10,6 +10,7 @@ import os
 import resource
 import signal
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -23,6 +24,7 @@ from common.slot import Owners, slot_function, slots_of_shard
 from common.systemd import systemd
 from shard import listeners, loan, log_switch, rdb_start
 from shard.aof import Aof, Fsync
+from shard.budget import Budget
 from shard.commands.table import TABLE
 from shard.control import CONTROLS, WHOLES
 from shard.execute import Executor
@@ -97,7 +99,7 @@ class Shard:
         self.commands_loaded = 0
         self.loading_since_s = 0
         """Unix time at which the last load of the log began."""
-        self.start_rss_bytes = self.process_info()["rss_bytes"]
+        self.budget = Budget(self)
         self.latency_threshold_ms = 0
         """From which duration on background work and writes to the log are told to the router; 0 for never."""
         self.late_events: list[tuple[str, int]] = []
@@ -210,6 +212,7 @@ class Shard:
 
     def met_router(self) -> None:
         """A router that is new has begun to speak: it knows what others may have, and says when to serve again."""
+        self.budget.begin()
         if self.loaded and self.may_lack:
             self.executor.state(loading=True, refusal=self.executor.refusal)
 
@@ -282,6 +285,7 @@ class Shard:
         self.executor.slow_ns = slow_ns(self.config)
         self.executor.notify(self.config["notify-keyspace-events"])
         self.store.counts_uses = "lfu" in self.config["maxmemory-policy"]
+        self.budget.configure(self.config.values)
         self.aof.set_fsync(self.config["appendfsync"])
         self._choose_syncs()
         if self.loaded:
@@ -384,6 +388,8 @@ class Shard:
     def pulse(self) -> None:
         """Looks after what must be done though nobody asks."""
         self.rewriter.pulse(self.loop.time())
+        if self.budget.limited:
+            self.budget.pulse()
         if self.executor.refusal is not None:
             self.flush()  # There may be room again.
         if not self.cycle_running and not self.executor.loading and (self.store.garbage or self._volatile()):
@@ -436,21 +442,28 @@ class Shard:
             self.store.changes = 0
             self.executor.log_expired()
             self.room.waiters.wake()
-            self.send_late(None if self.flush() else self.misconf())
+            self.settle()
         return over
+
+    def between_turns(self, act: Callable[[], None]) -> None:
+        """Does what no turn asks for, at this moment's time."""
+        self.executor.turn(time.time_ns() // 1_000_000)
+        act()
+        self.settle()
+
+    def settle(self) -> None:
+        """Logs and tells what was done that is no part of a turn."""
+        self.send_late(None if self.flush() else self.misconf())
 
     # What only a process knows
 
     def process_info(self) -> dict[str, Any]:
         """Memory (bytes) and CPU (seconds) of this process, from the OS."""
-        with open("/proc/self/statm", "rb") as file:
-            rss_bytes = int(file.read().split()[1]) * resource.getpagesize()
         usage = resource.getrusage(resource.RUSAGE_SELF)
         loop = resource.getrusage(resource.RUSAGE_THREAD)
         return {
             "pid": os.getpid(),
-            "rss_bytes": rss_bytes,
-            "rss_peak_bytes": max(rss_bytes, usage.ru_maxrss * 1024),
+            **self.budget.gauge.info(),
             "cpu_user_s": usage.ru_utime,
             "cpu_system_s": usage.ru_stime,
             "loop_user_s": loop.ru_utime,

@@ -9,6 +9,7 @@ class Stats:
         "keyspace_misses",
         "expired_keys",
         "expired_fields",
+        "evicted_keys",
         "expired_time_cap_reached_count",
         "expire_cycle_cpu_milliseconds",
     )
@@ -22,6 +23,7 @@ class Stats:
         self.keyspace_misses = 0
         self.expired_keys = 0
         self.expired_fields = 0
+        self.evicted_keys = 0
         self.expired_time_cap_reached_count = 0
         self.expire_cycle_cpu_milliseconds = 0.0
 
@@ -32,6 +34,7 @@ class Stats:
             "keyspace_misses": self.keyspace_misses,
             "expired_keys": self.expired_keys,
             "expired_fields": self.expired_fields,
+            "evicted_keys": self.evicted_keys,
             "expired_time_cap_reached_count": self.expired_time_cap_reached_count,
             "expire_cycle_cpu_milliseconds": self.expire_cycle_cpu_milliseconds,
         }

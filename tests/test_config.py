@@ -180,8 +180,8 @@ class TestArguments:
         assert Config().path("logfile") == ""
 
     def test_without_effect(self) -> None:
-        config = config_of("activedefrag yes\nport 5\nrdbcompression yes\nmaxmemory 1gb\nmptcp yes\n")
-        assert config.without_effect() == ["activedefrag", "maxmemory", "mptcp"]
+        config = config_of("activedefrag yes\nport 5\nrdbcompression yes\nrepl-timeout 7\nmptcp yes\n")
+        assert config.without_effect() == ["activedefrag", "repl-timeout", "mptcp"]
 
 
 class TestStandardInput:

@@ -36,8 +36,8 @@ COMPUTED = {  # By the code that puts their names together, or asks for somethin
     "tls-ciphers": "router/tls.py",
     "tls-ciphersuites": "router/tls.py",
 }
-SHOWN = {  # INFO says their value, as in Redis; maxmemory-clients may be percents of maxmemory.
-    *("maxmemory", "repl-backlog-size"),
+SHOWN = {  # INFO says their value, as in Redis.
+    "repl-backlog-size",
 }
 NEEDS_NOTHING = {
     "aclfile": "only its default is taken",

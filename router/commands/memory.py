@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from common.command import ALL_SHARDS, ALL_SUCCEEDED, LOADING, SPECIAL
-from common.resp import OK, Status, Verbatim
-from router.commands.config import shards_that_are_up
+from common.resp import Verbatim
+from router.commands.config import done, shards_that_are_up
 from router.commands.table import TABLE
 from router.dispatch import AskShards
 from router.info_sections import Facts, client_field, ratio
@@ -36,6 +36,9 @@ USAGE <key> [SAMPLES <count>]
 SMALL_BYTES = 5 * 1024 * 1024
 """An instance with less than this has no memory worth a doctor's look."""
 PEAK_RATIO = 1.5
+FRAGMENTED_RATIO = 1.4
+FRAGMENTED_BYTES = 10 * 1024 * 1024
+"""More is resident than in use, by that factor and by that much."""
 CLIENT_BYTES = 200 * 1024
 """A client's buffers that are larger on average are worth a word."""
 
@@ -62,11 +65,28 @@ BIG_CLIENTS = (
     " investigate the issue if it causes problems in your instance, or to understand better why certain clients are"
     " using a big amount of memory.\n\n"
 )
+FRAGMENTED = (
+    " * High total RSS: This instance has a memory fragmentation and RSS overhead greater than 1.4 (this means that the"
+    " Resident Set Size of the Valkey process is much larger than the sum of the logical allocations Valkey performed)."
+    " This problem is usually due either to a large peak memory (check if there is a peak memory entry above in the"
+    " report) or may result from a workload that causes the allocator to fragment memory a lot. If the problem is a"
+    " large peak memory, then there is no issue. Otherwise, make sure you are using the Jemalloc allocator and not the"
+    ' default libc malloc. Note: The currently used allocator is "libc".\n\n'
+)
 FOOT = "I'm here to keep you safe, Sam. I want to help you.\n"
 
 
 def facts_of(session: "Session", asked: list[int], answers: list[dict[str, Any]]) -> Facts:
     return Facts(session.router, dict(zip(asked, answers, strict=True)), {})
+
+
+def sizes(facts: Facts) -> tuple[int, int, int, int]:
+    """Of all processes: what is in use, what the machine gave them, the most that it ever did, and what they took at
+    their start."""
+    processes = facts.processes()
+    names = ("used_bytes", "rss_bytes", "rss_peak_bytes", "rss_start_bytes")
+    used, rss, peak, startup = (sum(process[name] for process in processes) for name in names)
+    return used, rss, peak, startup
 
 
 def _clients_bytes(session: "Session") -> int:
@@ -81,16 +101,13 @@ def doctor(session: "Session") -> AskShards:
     asked = shards_that_are_up(session)
 
     def merge(answers: list[dict[str, Any]]) -> Verbatim:
-        processes = facts_of(session, asked, answers).processes()
-        used, peak, startup = (
-            sum(process[name] for process in processes) for name in ("rss_bytes", "rss_peak_bytes", "rss_start_bytes")
-        )
+        used, rss, peak, startup = sizes(facts_of(session, asked, answers))
         if used - startup < SMALL_BYTES:
             return Verbatim(EMPTY)
         clients_bytes, clients = _clients_bytes(session), len(session.router.sessions)
-        found = (PEAK if ratio(peak, used) > PEAK_RATIO else "") + (
-            BIG_CLIENTS if clients_bytes > CLIENT_BYTES * clients else ""
-        )
+        found = PEAK if ratio(peak, used) > PEAK_RATIO else ""
+        found += FRAGMENTED if ratio(rss, used) > FRAGMENTED_RATIO and rss - used > FRAGMENTED_BYTES else ""
+        found += BIG_CLIENTS if clients_bytes > CLIENT_BYTES * clients else ""
         return Verbatim(HEAD + found + FOOT if found else HEALTHY)
 
     return AskShards(["info"], merge, asked)
@@ -118,10 +135,10 @@ def malloc_stats(session: "Session") -> bytes:
     fan=ALL_SHARDS,
     merge=ALL_SUCCEEDED,
 )
-def purge(session: "Session") -> Status:
+def purge(session: "Session") -> AskShards:
     """Asks the allocator to release memory."""
-    # As with Valkey on libc: there is nothing that could be asked.
-    return OK
+    session.router.budget.gauge.purge()
+    return AskShards(["memory_purge"], done, shards_that_are_up(session))
 
 
 @command(
@@ -138,10 +155,7 @@ def stats(session: "Session") -> AskShards:
 
 
 def _stats(session: "Session", facts: Facts) -> dict[str, Any]:
-    processes = facts.processes()
-    used, peak, startup = (
-        sum(process[name] for process in processes) for name in ("rss_bytes", "rss_peak_bytes", "rss_start_bytes")
-    )
+    used, rss, peak, startup = sizes(facts)
     overheads: dict[int, list[int]] = {}
     for answer in facts.shards.values():
         for db, (main, expires) in answer["overheads"].items():
@@ -181,15 +195,15 @@ def _stats(session: "Session", facts: Facts) -> dict[str, Any]:
         "dataset.percentage": ratio(dataset, used - startup) * 100,
         "peak.percentage": ratio(used, peak) * 100,
         "allocator.allocated": used,
-        "allocator.active": used,
-        "allocator.resident": used,
+        "allocator.active": rss,
+        "allocator.resident": rss,
         "allocator.muzzy": 0,
-        "allocator-fragmentation.ratio": 1.0,
-        "allocator-fragmentation.bytes": 0,
+        "allocator-fragmentation.ratio": ratio(rss, used),
+        "allocator-fragmentation.bytes": rss - used,
         "allocator-rss.ratio": 1.0,
         "allocator-rss.bytes": 0,
         "rss-overhead.ratio": 1.0,
         "rss-overhead.bytes": 0,
-        "fragmentation": 1.0,
-        "fragmentation.bytes": 0,
+        "fragmentation": ratio(rss, used),
+        "fragmentation.bytes": rss - used,
     }

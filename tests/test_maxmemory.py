@@ -1,0 +1,153 @@
+"""maxmemory on servers that run: what they take stays near it, and who is left is who was used, on 1 and 3 shards.
+
+What is in use is what INFO says: used_memory without mem_not_counted_for_evict, what the processes took when empty.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.resp_client import Client, Error, encode_command
+from tests.servers import Shardis
+
+MB = 2**20
+LIMIT = 16 * MB
+VALUE = b"x" * 500
+BATCH = 200
+SHARDS = pytest.mark.parametrize("shards", [1, 3])
+
+
+def figures(client: Client) -> dict[str, int]:
+    fields = dict(line.split(":", 1) for line in client.call("INFO").decode().split("\r\n") if ":" in line)
+    return {name: int(text) for name, text in fields.items() if text.isdigit()}
+
+
+def taken(client: Client) -> int:
+    found = figures(client)
+    return found["used_memory"] - found["mem_not_counted_for_evict"]
+
+
+def fill(client: Client, prefix: str, count: int) -> None:
+    """Sets prefix:0 and so on.  Raises ValueError when one is refused."""
+    for first in range(0, count, BATCH):
+        names = [f"{prefix}:{number}" for number in range(first, min(first + BATCH, count))]
+        for reply in pipelined(client, [["SET", name, VALUE] for name in names]):
+            if isinstance(reply, Error):
+                raise ValueError(repr(reply))
+
+
+def pipelined(client: Client, calls: list[list[bytes | str | int | float]]) -> list[Any]:
+    client.send_bytes(b"".join(map(encode_command, calls)))
+    return [reply.value for reply in client.read_many(len(calls))]
+
+
+def left(client: Client, prefix: str, count: int) -> int:
+    """How many of prefix:0 and so on are there."""
+    return sum(
+        client.call("EXISTS", *[f"{prefix}:{number}" for number in range(first, min(first + 1000, count))])
+        for first in range(0, count, 1000)
+    )
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
+
+
+@SHARDS
+def test_the_oldest_go_and_the_log_says_so(start: Callable[[Shardis], Shardis], shards: int) -> None:
+    server = start(Shardis(shards=shards, maxmemory=LIMIT, maxmemory_policy="allkeys-lru"))
+    with server.connect(timeout_s=60) as client:
+        fill(client, "used", 4000)
+        fill(client, "old", 10_000)
+        time.sleep(2.1)  # The idle clocks tick in seconds.
+        assert all(pipelined(client, [["GET", f"used:{number}"] for number in range(4000)]))
+        step = 0
+        while figures(client)["evicted_keys"] < 4000:
+            fill(client, f"new:{step}", 1000)
+            step += 1
+        found = figures(client)
+        assert 0.8 * LIMIT < found["used_memory"] - found["mem_not_counted_for_evict"] < 1.1 * LIMIT
+        used, old = left(client, "used", 4000), left(client, "old", 10_000)
+        # Some of the old ones share a clock with one that was used, see shard/idle.py.
+        assert used / 4000 > old / 10_000 + 0.1
+        wait_until(lambda: taken(client) < 1.02 * LIMIT)
+        keys = sorted(client.call("KEYS", "*"))
+        server.stop()
+        server.options["maxmemory"] = "0"
+        server.launch()
+        server.wait_ready()
+    with server.connect(timeout_s=60) as client:
+        assert sorted(client.call("KEYS", "*")) == keys
+        # What was loaded counts.
+        client.call("CONFIG", "SET", "maxmemory", LIMIT * 3 // 4)
+        wait_until(lambda: taken(client) < 1.02 * LIMIT * 3 // 4)
+        assert 0.3 * len(keys) < client.call("DBSIZE") < 0.8 * len(keys)
+
+
+def test_a_shard_with_most_keys_evicts_no_sooner(start: Callable[[Shardis], Shardis]) -> None:
+    server = start(Shardis(shards=3, appendonly="no", maxmemory=LIMIT, maxmemory_policy="allkeys-lru"))
+    with server.connect(timeout_s=60) as client:
+        fill(client, "{tag}", 14_000)
+        found = figures(client)
+        assert found["evicted_keys"] == 0
+        assert 0.5 * LIMIT < found["used_memory"] - found["mem_not_counted_for_evict"] < LIMIT
+        time.sleep(3.1)
+        fill(client, "others", 14_000)
+        # The one shard that has the older ones gives way to the others.
+        assert left(client, "{tag}", 14_000) < left(client, "others", 14_000)
+        wait_until(lambda: taken(client) < 1.02 * LIMIT)
+
+
+def test_large_values_give_way_to_each_other(start: Callable[[Shardis], Shardis]) -> None:
+    server = start(Shardis(shards=2, appendonly="no", maxmemory=LIMIT, maxmemory_policy="allkeys-random"))
+    with server.connect(timeout_s=60) as client:
+        for number in range(40):
+            assert client.call("RPUSH", f"list:{number}", *[b"%0100d" % count for count in range(5000)]) == 5000
+            assert client.call("SET", f"string:{number}", bytes(MB))
+        wait_until(lambda: taken(client) < 1.05 * LIMIT)
+        found = figures(client)
+        assert found["evicted_keys"] >= 20 and client.call("DBSIZE") >= 5
+
+
+@SHARDS
+def test_what_is_deleted_makes_room(start: Callable[[Shardis], Shardis], shards: int) -> None:
+    server = start(Shardis(shards=shards, appendonly="no", maxmemory=LIMIT))
+    with server.connect(timeout_s=60) as client:
+        with pytest.raises(ValueError, match="OOM command not allowed"):
+            fill(client, "key", 50_000)
+        assert 0.9 * LIMIT < taken(client) < 1.1 * LIMIT
+        assert figures(client)["current_eviction_exceeded_time"] >= 0
+        keys = client.call("DBSIZE")
+        assert 15_000 < keys < 27_000
+        assert isinstance(client.call("SET", "more", VALUE), Error)
+        client.call("DEL", *[f"key:{number}" for number in range(2000)])
+        wait_until(lambda: not isinstance(client.call("SET", "more", VALUE), Error))
+        assert client.call("DBSIZE") == keys - 2000 + 1
+        client.call("FLUSHALL")
+        wait_until(lambda: not isinstance(client.call("SET", "more", VALUE), Error))
+
+
+def test_figures_are_near_the_truth(start: Callable[[Shardis], Shardis]) -> None:
+    server = start(Shardis(shards=2, appendonly="no"))
+    with server.connect(timeout_s=60) as client:
+        fill(client, "key", 40_000)
+        found = figures(client)
+        assert abs(found["used_memory"] - found["used_memory_rss"]) < 0.2 * found["used_memory_rss"]
+        grown = found["used_memory"] - found["used_memory_startup"]
+        stats = client.call("MEMORY", "STATS")
+        told = dict(zip(stats[::2], stats[1::2], strict=True))
+        assert abs(told[b"total.allocated"] - found["used_memory"]) < MB
+        # A key and its value are 600 bytes and more.
+        assert 40_000 * 600 < grown < 40_000 * 850
+        client.call("FLUSHALL")
+        wait_until(lambda: figures(client)["lazyfree_pending_objects"] == 0)
+        wait_until(lambda: taken(client) < 6 * MB)
+        client.call("MEMORY", "PURGE")
+        found = figures(client)
+        assert abs(found["used_memory"] - found["used_memory_rss"]) < 0.2 * found["used_memory_rss"]
+        assert b"Peak memory" in client.call("MEMORY", "DOCTOR") or b"Hi Sam" in client.call("MEMORY", "DOCTOR")

@@ -1,0 +1,262 @@
+"""One budget for shards of uneven size: who is told what, who is refused, and who has to wait."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+
+from common.errors import RedisError
+from router.budget import EVENTS, SPARE_PART, TIGHT_PART, Budget
+from router.link import LinkState
+from router.server import Router
+from tests.bare_router import BareRouter, on_a_loop
+
+MB = 2**20
+LIMIT = 64 * MB
+OOM = b"-OOM command not allowed when used memory > 'maxmemory'.\r\n"
+
+
+class End:
+    """A link that keeps what is sent by it."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.state = LinkState.READY
+        self.told: list[list[Any]] = []
+        self.asked: list[tuple[list[Any], Callable[[Any], None]]] = []
+
+    def tell(self, message: list[Any], then: Callable[[Any], None]) -> None:
+        self.told.append(message)
+        self.asked.append((message, then))
+
+
+class Stopped:
+    def is_set(self) -> bool:
+        return True
+
+
+class Loop:
+    def call_later(self, delay_s: float, act: Callable[..., None], *words: Any) -> None: ...
+
+    def call_soon(self, act: Callable[..., None], *words: Any) -> None:
+        act(*words)
+
+
+class Shards:
+    """All that a router has, as far as this goes."""
+
+    def __init__(self, count: int = 3, policy: str = "allkeys-lru") -> None:
+        self.shards = count
+        self.links = [End(index) for index in range(count)]
+        self.loop, self.stopped = Loop(), Stopped()
+        self.sessions: dict[int, Any] = {}
+        self.routes: dict[bytes, Any] = {}
+        self.ms = 1000
+        self.config = type("Config", (), {"values": {"maxmemory": LIMIT, "maxmemory-policy": policy}})()
+        self.budget = Budget(cast(Router, self))
+        self.budget._look_at_own = lambda: None  # type: ignore[method-assign]
+        self.budget.configure()
+        self.answer([[0, 0, False]] * count)
+
+    def now_ms(self) -> int:
+        return self.ms
+
+    def answer(self, uses: list[list[Any]]) -> None:
+        """All questions, each by what its shard takes."""
+        for link in self.links:
+            while link.asked:
+                link.asked.pop(0)[1](uses[link.index])
+
+    def hear(self, shard: int, used_mb: float, score: int = 0, exhausted: bool = False) -> None:
+        event = EVENTS["memory"]
+        event(cast(Router, self), cast(Any, self.links[shard]), int(used_mb * MB), score, exhausted)
+
+    def allowed(self) -> list[float]:
+        """What each was told last, in MB."""
+        return [link.told[-1][1] / MB for link in self.links]
+
+    def forget(self) -> None:
+        for link in self.links:
+            link.told.clear()
+
+
+def test_while_there_is_room_nobody_is_told_anything() -> None:
+    shards = Shards()
+    shards.forget()
+    shards.hear(0, 55)
+    shards.hear(1, 2)
+    assert all(not link.told for link in shards.links) and not shards.budget.gated
+
+
+def test_near_the_limit_the_parts_are_the_whole() -> None:
+    shards = Shards()
+    shards.hear(0, 55)
+    shards.hear(1, 8)
+    shards.hear(2, 0.5)
+    assert [link.told[-1][0::2] for link in shards.links] == [["memory_allow", True]] * 3
+    # Who grew most has its part all the same, and what is left is for each of them.
+    first, second, third = shards.allowed()
+    assert first >= 55 and second >= 8 and third >= 0.5
+    assert LIMIT / MB * (1 - 2 / SPARE_PART) < sum(shards.allowed()) <= LIMIT / MB
+
+
+def test_above_the_limit_all_give_in_proportion() -> None:
+    shards = Shards()
+    for shard, used_mb in enumerate((50, 20, 10)):
+        shards.hear(shard, used_mb, score=100)
+    first, second, third = shards.allowed()
+    assert first == pytest.approx(40, abs=0.2) and second == pytest.approx(16, abs=0.2)
+    assert third == pytest.approx(8, abs=0.2)
+
+
+def test_who_has_nothing_to_evict_takes_what_it_takes() -> None:
+    shards = Shards()
+    shards.hear(0, 40, exhausted=True)
+    shards.hear(1, 20)
+    shards.hear(2, 20)
+    first, second, third = shards.allowed()
+    assert first == 40 and second == pytest.approx(12, abs=0.2) and third == pytest.approx(12, abs=0.2)
+    assert not shards.budget.refusing
+
+
+def test_the_part_of_the_older_moves_to_the_younger() -> None:
+    shards = Shards(2)
+    shards.hear(0, 32, score=1000)
+    shards.hear(1, 32, score=10)
+    before = shards.allowed()
+    assert before[0] < 31 < 33 < before[1]
+    # Nearly the same age is the same.
+    shards = Shards(2)
+    shards.hear(0, 32, score=1000)
+    shards.hear(1, 32, score=980)
+    assert shards.allowed()[0] == pytest.approx(shards.allowed()[1], abs=0.1)
+
+
+def test_with_room_again_nobody_is_bound() -> None:
+    shards = Shards()
+    shards.hear(0, 63.8)
+    assert all(link.told[-1][2] for link in shards.links)
+    shards.hear(0, LIMIT / MB * (1 - 1.5 / TIGHT_PART))
+    assert all(link.told[-1][2] for link in shards.links), "not at once"
+    shards.hear(0, 40)
+    assert all(not link.told[-1][2] for link in shards.links)
+
+
+def test_without_eviction_the_sum_decides() -> None:
+    shards = Shards(policy="noeviction")
+    shards.hear(0, 30)
+    shards.hear(1, 30)
+    assert not shards.budget.gated
+    shards.hear(2, 5)
+    assert shards.budget.refusing and shards.budget.gated
+    # Each looks closer from now on, and says when there is room.
+    assert shards.allowed() == [0, 0, 0]
+    shards.hear(0, 20)
+    assert not shards.budget.gated
+
+
+def test_refused_only_when_nobody_can_evict() -> None:
+    shards = Shards(2)
+    shards.hear(0, 60, exhausted=True)
+    shards.hear(1, 20, exhausted=False)
+    assert not shards.budget.refusing
+    shards.hear(1, 20, exhausted=True)
+    assert shards.budget.refusing
+    shards.hear(1, 20, exhausted=False)
+    assert not shards.budget.refusing
+
+
+def test_how_long_it_was_above() -> None:
+    shards = Shards(1)
+    assert shards.budget.info() == {"total_eviction_exceeded_time": 0, "current_eviction_exceeded_time": 0}
+    shards.hear(0, 70)
+    shards.ms += 30
+    assert shards.budget.info() == {"total_eviction_exceeded_time": 30, "current_eviction_exceeded_time": 30}
+    shards.hear(0, 60)
+    shards.ms += 100
+    assert shards.budget.info() == {"total_eviction_exceeded_time": 30, "current_eviction_exceeded_time": 0}
+    shards.hear(0, 70)
+    shards.ms += 5
+    assert shards.budget.info() == {"total_eviction_exceeded_time": 35, "current_eviction_exceeded_time": 5}
+    shards.budget.reset_stats()
+    assert shards.budget.info() == {"total_eviction_exceeded_time": 0, "current_eviction_exceeded_time": 0}
+
+
+def test_a_shard_that_is_down_keeps_its_part_and_is_asked_when_it_is_back() -> None:
+    shards = Shards(2)
+    shards.hear(0, 40)
+    shards.links[0].state = LinkState.DOWN
+    shards.forget()
+    shards.hear(1, 23.8)
+    assert not shards.links[0].told and shards.links[1].told[-1][2]
+    shards.links[0].state = LinkState.READY
+    shards.budget.met(cast(Any, shards.links[0]))
+    assert shards.links[0].told == [["memory_use"]]
+    shards.answer([[40 * MB, 0, False], [24 * MB, 0, False]])
+    assert shards.links[0].told[-1][2] is True
+
+
+def test_an_answer_of_a_shard_that_died_changes_nothing() -> None:
+    shards = Shards(2)
+    shards.hear(0, 40)
+    shards.budget.met(cast(Any, shards.links[0]))
+    shards.links[0].asked.pop()[1](RedisError("SHARDDOWN"))
+    assert shards.budget.parts[0].used_bytes == 0 and not shards.budget.gated
+
+
+# With sessions
+
+
+def test_commands_wait_until_all_shards_have_answered() -> None:
+    async def scene() -> None:
+        router = BareRouter(2)
+        client, other = router.connect(), router.connect()
+        await router.settle()
+        client.send([b"CONFIG", b"SET", b"maxmemory", b"1"], [b"SET", b"k", b"v"], [b"GET", b"k"])
+        other.send([b"GET", b"k"], [b"MULTI"], [b"SET", b"k", b"v"])
+        await router.sent()
+        assert not any([b"SET", b"k", b"v"] in shard.commands for shard in router.shards)
+        budget = router.router.budget
+        assert budget.gated and len(budget.held) == 2
+        await router.settle()  # These shards say nothing of their memory: what clients take is more than 1.
+        assert not budget.held and budget.refusing
+        # CONFIG SET is answered by whatever these shards say to it.
+        assert client.take().endswith(OOM + b"$-1\r\n")
+        assert other.take() == b"$-1\r\n+OK\r\n" + OOM
+        assert not any([b"SET", b"k", b"v"] in shard.commands for shard in router.shards)
+
+    on_a_loop(scene)
+
+
+def test_a_client_that_goes_while_it_waits() -> None:
+    async def scene() -> None:
+        router = BareRouter(2)
+        client, other = router.connect(), router.connect()
+        await router.settle()
+        client.send([b"CONFIG", b"SET", b"maxmemory", b"1"])
+        other.send([b"SET", b"k", b"v"])
+        await router.sent()
+        assert other.session in router.router.budget.held
+        other.session.connection_lost(None)
+        await router.settle()
+        assert not router.router.budget.held and other.take() == b""
+
+    on_a_loop(scene)
+
+
+def test_without_a_limit_nothing_is_asked() -> None:
+    async def scene() -> None:
+        router = BareRouter(2)
+        await router.settle()
+        client = router.connect()
+        client.send([b"SET", b"k", b"v"])
+        await router.sent()
+        assert b"SET" in router.router.routes and not router.router.budget.gated
+        client.send([b"CONFIG", b"SET", b"maxmemory", b"1"])
+        assert b"SET" not in router.router.routes and b"GET" in router.router.routes
+        await router.settle()
+        client.send([b"CONFIG", b"SET", b"maxmemory", b"0"])
+        assert b"SET" in router.router.routes
+        await router.settle()
+
+    on_a_loop(scene)

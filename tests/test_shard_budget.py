@@ -1,0 +1,276 @@
+"""What a shard takes and may take: when it looks, what it tells, how much it evicts and when it stops."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.config import Config
+from shard.budget import REPORT_BYTES_MIN, report_bytes, time_limit_ns
+from shard.control import CONTROLS
+from shard.server import Shard
+
+MB = 2**20
+KB = 1024
+
+
+class FakeGauge:
+    """Says what a test wants."""
+
+    def __init__(self) -> None:
+        self.exact = 0
+        self.look_at_ns = 0
+
+    def look_bytes(self) -> int:
+        return self.exact
+
+
+class End:
+    """A link that keeps what is sent by it."""
+
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+
+    def send(self, frame: Any) -> None:
+        self.sent.append(frame)
+
+    def reports(self) -> list[list[Any]]:
+        """What was told of memory."""
+        told = [event for frame in self.sent for event in frame.get("events", ())]
+        return [words for kind, *words in told if kind == "memory"]
+
+
+def on_a_shard(tmp_path: Path, scene: Callable[[Shard, FakeGauge, End], None], **directives: str) -> None:
+    async def run() -> None:
+        given = {"dir": str(tmp_path), "shards": "1", "appendonly": "no", "maxmemory": "64mb", **directives}
+        words = [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", value)]
+        shard = Shard(Config.from_arguments(words), 0)
+        end, gauge = End(), FakeGauge()
+        shard.budget.gauge = gauge  # type: ignore[assignment]
+        shard.links.add(end)  # type: ignore[arg-type]
+        try:
+            scene(shard, gauge, end)
+        finally:
+            shard.links.clear()
+            shard.aof.close()
+
+    asyncio.run(run())
+
+
+def fill(shard: Shard, count: int, size_bytes: int = 1000) -> None:
+    for number in range(count):
+        shard.executor.run(0, [[b"SET", b"key:%d" % number, bytes(size_bytes)]])
+
+
+def allow(shard: Shard, allowed_bytes: int, tight: bool = True) -> list[Any]:
+    """As a router does, which asks first."""
+    CONTROLS["memory_use"](shard)
+    return list(CONTROLS["memory_allow"](shard, allowed_bytes, tight))
+
+
+def keys(shard: Shard) -> int:
+    return shard.store.dbs[0].size
+
+
+LRU = {"maxmemory_policy": "allkeys-lru", "maxmemory_eviction_tenacity": "100"}
+
+
+def test_it_evicts_what_it_takes_too_much(tmp_path: Path) -> None:
+    def scene(shard: Shard, gauge: FakeGauge, end: End) -> None:
+        fill(shard, 1000)
+        gauge.exact = 40 * MB
+        used_bytes, _, exhausted = allow(shard, 40 * MB - 100 * KB)
+        # A key and its value are reckoned with 1,104 bytes.
+        assert 905 <= keys(shard) <= 910 and not exhausted
+        assert 40 * MB - 102 * KB < used_bytes <= 40 * MB - 100 * KB
+        assert shard.store.stats.evicted_keys == 1000 - keys(shard)
+
+    on_a_shard(tmp_path, scene, **LRU)
+
+
+def test_it_does_not_while_the_whole_has_room(tmp_path: Path) -> None:
+    def scene(shard: Shard, gauge: FakeGauge, end: End) -> None:
+        fill(shard, 100)
+        gauge.exact = 60 * MB
+        allow(shard, 0, tight=False)
+        shard.budget.turn(10 * KB, answered=True)
+        assert keys(shard) == 100
+
+    on_a_shard(tmp_path, scene, **LRU)
+
+
+@pytest.mark.parametrize("why", ["loading", "paused", "refused", "held"])
+def test_nobody_goes_while(tmp_path: Path, why: str) -> None:
+    def scene(shard: Shard, gauge: FakeGauge, end: End) -> None:
+        fill(shard, 100)
+        gauge.exact = 60 * MB
+        if why == "loading":
+            shard.executor.state(loading=True, refusal=None)
+        elif why == "paused":
+            shard.expiry_paused = True
+        elif why == "refused":
+            shard.executor.state(loading=False, refusal=shard.misconf())
+        else:
+            shard.room.holds.wholes.append(None)  # type: ignore[arg-type]
+        assert allow(shard, 1)[2] is False
+        assert keys(shard) == 100
+
+    on_a_shard(tmp_path, scene, **LRU)
+
+
+def test_what_is_left_goes_in_slices(tmp_path: Path) -> None:
+    def scene(shard: Shard, gauge: FakeGauge, end: End) -> None:
+        fill(shard, 2000)
+        gauge.exact = 40 * MB
+        allow(shard, 39 * MB)
+        # Without any time it is one key; a slice is to follow.
+        assert keys(shard) == 1999 and shard.budget._slicing
+
+    on_a_shard(tmp_path, scene, maxmemory_policy="allkeys-random", maxmemory_eviction_tenacity="0")
+
+
+def test_a_turn_evicts_what_it_brought(tmp_path: Path) -> None:
+    def scene(shard: Shard, gauge: FakeGauge, end: End) -> None:
+        fill(shard, 1000)
+        gauge.exact = 40 * MB
+        allow(shard, 40 * MB)
+        gauge.look_at_ns = sys.maxsize
+        shard.budget.factor = 1.0
+        shard.store.changes_total += 1
+        shard.budget.turn(50 * 1104, answered=True)
+        assert 948 <= keys(shard) <= 950
+
+    on_a_shard(tmp_path, scene, maxmemory_policy="allkeys-random", maxmemory_eviction_tenacity="0")
+
+
+def test_reads_bring_nothing(tmp_path: Path) -> None:
+    def scene(shard: Shard, gauge: FakeGauge, end: End) -> None:
+        fill(shard, 10)
+        gauge.exact = 40 * MB
+        allow(shard, 40 * MB)
+        shard.budget.turn(0, answered=True)
+        used_bytes = shard.budget.used_bytes
+        shard.budget.turn(MB, answered=True)
+        assert shard.budget.used_bytes == used_bytes and keys(shard) == 10
+
+    on_a_shard(tmp_path, scene, **LRU)
+
+
+def test_what_bytes_take_is_learned(tmp_path: Path) -> None:
+    def scene(shard: Shard, gauge: FakeGauge, end: End) -> None:
+        fill(shard, 10)
+        budget = shard.budget
+        gauge.exact = 30 * MB
+        budget.look()
+        for _ in range(20):
+            shard.store.changes_total += 1
+            gauge.exact += 300 * KB
+            budget.turn(100 * KB, answered=True)
+            budget.look()
+        assert budget.factor == pytest.approx(3.0, abs=0.01)
+        # What came in small pieces says nothing.
+        shard.store.changes_total += 1
+        gauge.exact += MB
+        budget.turn(KB, answered=True)
+        budget.look()
+        assert budget.factor == pytest.approx(3.0, abs=0.01)
+
+    on_a_shard(tmp_path, scene)
+
+
+def test_it_tells_when_it_has_grown(tmp_path: Path) -> None:
+    def scene(shard: Shard, gauge: FakeGauge, end: End) -> None:
+        fill(shard, 10)
+        step = report_bytes(64 * MB, 1)
+        shard.budget.look_closer(0)
+        end.sent.clear()
+        gauge.exact = step - 1
+        shard.budget.look_closer(0)
+        assert end.reports() == []
+        gauge.exact = step
+        shard.budget.look_closer(0)
+        assert [report[0] for report in end.reports()] == [step]
+        gauge.exact = 0
+        shard.budget.pulse()
+        assert [report[0] for report in end.reports()] == [step, 0]
+
+    on_a_shard(tmp_path, scene)
+
+
+def test_without_keys_nothing_is_taken(tmp_path: Path) -> None:
+    def scene(shard: Shard, gauge: FakeGauge, end: End) -> None:
+        fill(shard, 1000)
+        gauge.exact = 40 * MB
+        assert CONTROLS["memory_use"](shard)[0] == 40 * MB
+        shard.executor.run(0, [[b"FLUSHALL"]])
+        assert CONTROLS["memory_use"](shard)[0] == 0
+
+    on_a_shard(tmp_path, scene)
+
+
+def test_it_says_when_there_is_nothing_to_evict(tmp_path: Path) -> None:
+    def scene(shard: Shard, gauge: FakeGauge, end: End) -> None:
+        fill(shard, 10)
+        gauge.exact = 40 * MB
+        assert allow(shard, MB)[2] is True
+        assert keys(shard) == 10
+        shard.executor.run(0, [[b"EXPIRE", b"key:1", b"100"]])
+        shard.budget.turn(20, answered=True)
+        assert keys(shard) == 9
+        # With room again it is no question.
+        assert allow(shard, 50 * MB)[2] is False
+
+    on_a_shard(tmp_path, scene, maxmemory_policy="volatile-lru")
+
+
+def test_of_nothing_at_all_everything_goes(tmp_path: Path) -> None:
+    def scene(shard: Shard, gauge: FakeGauge, end: End) -> None:
+        fill(shard, 100)
+        gauge.exact = 10
+        assert allow(shard, 0)[2] is True
+        assert keys(shard) == 0
+
+    on_a_shard(tmp_path, scene, **LRU)
+
+
+@pytest.mark.parametrize("lazy", ["yes", "no"])
+def test_garbage_comes_first(tmp_path: Path, lazy: str) -> None:
+    def scene(shard: Shard, gauge: FakeGauge, end: End) -> None:
+        fill(shard, 10)
+        for number in range(5):
+            shard.executor.run(0, [[b"RPUSH", b"list:%d" % number, *[b"x" * 100] * 2000]])
+        shard.executor.run(0, [[b"UNLINK", b"list:0"]])
+        gauge.exact = 40 * MB
+        allow(shard, 40 * MB - 900 * KB)
+        assert len(shard.store.garbage) == 0, "there was time for all of it"
+        assert shard.store.stats.evicted_keys >= 1
+
+    on_a_shard(tmp_path, scene, lazyfree_lazy_eviction=lazy, **LRU)
+
+
+def test_what_went_is_in_the_log(tmp_path: Path) -> None:
+    def scene(shard: Shard, gauge: FakeGauge, end: End) -> None:
+        logged: list[Any] = []
+        shard.executor.log = lambda db, argv: logged.append((db, argv))
+        fill(shard, 3)
+        logged.clear()
+        gauge.exact = 40 * MB
+        allow(shard, 0)
+        assert sorted(logged) == [(0, [b"DEL", b"key:%d" % number]) for number in range(3)]
+
+    on_a_shard(tmp_path, scene, **LRU)
+
+
+def test_times_of_tenacity() -> None:
+    assert [time_limit_ns(tenacity) for tenacity in (0, 1, 10)] == [0, 50_000, 500_000]
+    assert time_limit_ns(11) == 575_000
+    assert 100e9 < time_limit_ns(99) < 150e9
+    assert time_limit_ns(100) == sys.maxsize
+
+
+def test_small_limits_are_not_told_of_every_byte() -> None:
+    assert report_bytes(1, 3) == REPORT_BYTES_MIN
+    assert report_bytes(1024 * MB, 2) == MB
