@@ -5,7 +5,7 @@ allocators have given out and not got back. Python has two of them: its own for 
 and the C library's for all else and for larger ones.
 
 Rule: a look (`look_bytes`) takes as long as there are arenas and pieces of free memory, about 1.2 ms for a GB of small
-      objects. So `look_at_ns` says when to look again.
+      objects, and 5 ms for 100,000 pieces of free memory. So `look_at_ns` says when to look again.
 """
 
 import ctypes

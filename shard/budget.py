@@ -31,6 +31,7 @@ LEARNED_BYTES_MIN = 64 * 1024
 """What has to come in between two looks for them to say something of that."""
 TURN_NS_MAX = 10_000_000
 """How long a turn may evict what it brought: what one large value displaces may be very many small ones."""
+ALL_BYTES = 1 << 60
 REPORT_NS = 50_000_000
 """How often a shard that evicts says how old its next victims are."""
 REPORT_PART = 512
@@ -208,7 +209,8 @@ class Budget:
         while free_some(store.garbage) and now_ns < until_ns:
             now_ns = clock_ns()
         while self._has_too_much() and not store.garbage:
-            size_bytes = evictor.evict()
+            too_much = int(self.used_bytes) - self.allowed_bytes + 1 if self.allowed_bytes else ALL_BYTES
+            size_bytes = evictor.evict_some(too_much)
             self.exhausted = not size_bytes
             if not size_bytes:
                 break

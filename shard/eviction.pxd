@@ -14,10 +14,16 @@ cdef class Evictor:
     cdef public int samples
     cdef public list pool
     cdef public int left
+    cdef public long long decay_minutes
     cdef public dict _weights
 
     @cython.locals(store=Store, db=Keyspace, draws=cython.int, score=cython.longlong, index=cython.int, key=bytes)
     cpdef long long evict(self) except -1
+    @cython.locals(size_bytes=cython.longlong, freed_bytes=cython.longlong)
+    cpdef long long evict_some(self, long long wanted_bytes) except -1
+    @cython.locals(
+        kind=cython.int, clock=cython.longlong, count=cython.longlong, elapsed_minutes=cython.longlong
+    )
     cpdef long long score(self, Keyspace db, bytes key) except? -1
     @cython.locals(db=Keyspace, pool=list)
     cpdef draw(self)

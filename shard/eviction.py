@@ -16,7 +16,7 @@ from itertools import accumulate, islice
 from operator import itemgetter
 from typing import Any
 
-from shard import events, frequency
+from shard import events
 from shard.footprint import value_size_bytes
 from shard.keyspace import Keyspace, Store
 from shard.slots import EMPTY, PARTS, Slot, WideSlot
@@ -73,6 +73,8 @@ class Evictor:
         """The best last."""
         self.left = 0
         """Victims left for which samples were drawn."""
+        self.decay_minutes = 1
+        """The directive lfu-decay-time."""
         self._weights: dict[int, Weights] = {}
         """By db."""
 
@@ -89,6 +91,17 @@ class Evictor:
         self.pool.clear()
         self.left = 0
         self._weights.clear()
+
+    def evict_some(self, wanted_bytes: int) -> int:
+        """Evicts a few keys, no more than give so many bytes, and none behind one that is large to free; what that
+        gives. 0 if there is none that may go."""
+        freed_bytes = 0
+        for _ in range(BATCH):
+            size_bytes = self.evict()
+            freed_bytes += size_bytes
+            if not size_bytes or freed_bytes >= wanted_bytes or self.store.garbage:
+                break
+        return freed_bytes
 
     def evict(self) -> int:
         """Evicts one key, and gives about how many bytes that frees; 0 if there is none that may go."""
@@ -126,7 +139,13 @@ class Evictor:
         if kind == LRU:
             return self.store.clock_s - db.idle.clock(key)
         if kind == LFU:
-            return LFU_MAX - frequency.uses(db, key)
+            # As frequency.uses, here where it is compiled: that is half of what an eviction takes.
+            clock = db.idle.clock(key)
+            count = clock & LFU_MAX
+            if self.decay_minutes:
+                elapsed_minutes = (self.store.clock_s // 60 - (clock >> 8)) & 0xFFFF
+                count -= min(count, elapsed_minutes // self.decay_minutes)
+            return LFU_MAX - count
         if kind == TTL:
             return self.store.now_ms - db.expiry_ms(key)
         return 0
@@ -136,6 +155,7 @@ class Evictor:
         pool = self.pool
         if self.kind == RANDOM:
             pool.clear()
+        self.decay_minutes = self.store.config.get("lfu-decay-time", 1)
         if self.kind != NONE:
             for db in self.store.dbs:
                 if db.expiries.count if self.volatile else db.size:
@@ -210,7 +230,7 @@ def remove(db: Keyspace, key: bytes) -> bool:
 
 def tidy(db: Keyspace, number: int) -> None:
     """Gives back what the dict of a slot does not need. Where keys come and go it becomes up to four times as large as
-    one that only grows: with it 40 % more memory was needed for 30,000 small keys, and 14 % more for a million."""
+    one that only grows: in 13 MB there is room for 35,500 small keys with this, and for 25,700 without."""
     slot = db.slots[number]
     if not len(slot):
         db.slots[number] = EMPTY

@@ -126,8 +126,8 @@ def test_what_is_left_goes_in_slices(tmp_path: Path) -> None:
         fill(shard, 2000)
         gauge.exact = 40 * MB
         allow(shard, 39 * MB)
-        # Without any time it is one key; a slice is to follow.
-        assert keys(shard) == 1999 and shard.budget._slicing
+        # Without any time it is a few keys; a slice is to follow.
+        assert 1990 < keys(shard) < 2000 and shard.budget._slicing
 
     on_a_shard(tmp_path, scene, maxmemory_policy="allkeys-random", maxmemory_eviction_tenacity="0")
 

@@ -12,13 +12,14 @@ from shard.keyspace import Store
 
 NOW_S = 1_700_000_000
 CONFIG = {"lfu-decay-time": 1, "lfu-log-factor": 10}
+"""As it is at first: each store has its own."""
 
 
 class Data:
     """A store at a time that a test says, and what evicts from it."""
 
     def __init__(self, policy: str, samples: int = 5, slots_owned: range = range(SLOTS)) -> None:
-        self.store = Store(random=Random(1), config=CONFIG, slots_owned=slots_owned)
+        self.store = Store(random=Random(1), config=dict(CONFIG), slots_owned=slots_owned)
         self.store.counts_uses = "lfu" in policy
         self.at(0)
         self.evictor = Evictor(self.store)
@@ -111,6 +112,40 @@ def test_the_least_used_go() -> None:
         frequency.set_uses(data.store.dbs[0], key, number // 20)
     gone = numbers(data.evict(800))
     assert sum(gone) < 1.7 * sum(redis_evicts(800, 4000, 5))
+
+
+@pytest.mark.parametrize("decay_minutes", [0, 1, 7])
+def test_the_score_is_what_object_freq_says(decay_minutes: int) -> None:
+    data = Data("allkeys-lfu")
+    data.store.config["lfu-decay-time"] = decay_minutes
+    db, random = data.store.dbs[0], Random(2)
+    keys = data.fill(50)
+    for key in keys:
+        data.at(random.randrange(100_000_000))
+        frequency.set_uses(db, key, random.randrange(256))
+    data.evictor.draw()
+    for second in (0, 30, 600, 10_000, 100_000_000):
+        data.at(second)
+        assert [data.evictor.score(db, key) for key in keys] == [255 - frequency.uses(db, key) for key in keys]
+
+
+def test_some_are_no_more_than_are_wanted() -> None:
+    data = Data("allkeys-lru")
+    data.fill(100)
+    size_bytes = data.evictor.evict()
+    assert data.evictor.evict_some(size_bytes + 1) >= size_bytes + 1
+    assert data.store.dbs[0].size == 97
+    data.evictor.evict_some(10**9)
+    assert 80 < data.store.dbs[0].size < 97
+    data.store.dbs[0].clear(later=False)
+    data.store.dbs[0].set(b"list", [1])
+    data.fill(1)
+    data.at(10)
+    data.store.dbs[0].get(b"key:0")
+    assert data.evictor.evict_some(10**9) > 0 and data.store.dbs[0].size == 1, "a large one is freed first"
+    data.store.garbage.clear()
+    data.evictor.evict_some(10**9)
+    assert data.evictor.evict_some(10**9) == 0
 
 
 def test_counters_decay_for_the_choice() -> None:
