@@ -57,7 +57,8 @@ class Part:
         """Whether it has nothing to evict."""
         self.allowed_bytes = -1
         """What it was told; -1 for nothing."""
-        self.tight = False
+        self.tight: bool | None = None
+        """Whether it is bound to that; None if it may go by what a router before this one has said."""
 
     def hear(self, used_bytes: int, score: int, exhausted: bool) -> None:
         self.used_bytes, self.score, self.exhausted = used_bytes, score, exhausted

@@ -196,6 +196,15 @@ def test_a_shard_that_is_down_keeps_its_part_and_is_asked_when_it_is_back() -> N
     assert shards.links[0].told[-1][2] is True
 
 
+def test_a_shard_whose_link_is_new_is_told_that_there_is_room() -> None:
+    """It may be bound to what a router before this one has said."""
+    shards = Shards(2)
+    shards.forget()
+    shards.budget.met(cast(Any, shards.links[1]))
+    shards.answer([[MB, 0, False], [MB, 0, False]])
+    assert shards.links[1].told == [["memory_use"], ["memory_allow", 0, False]] and not shards.links[0].told
+
+
 def test_an_answer_of_a_shard_that_died_changes_nothing() -> None:
     shards = Shards(2)
     shards.hear(0, 40)
