@@ -16,8 +16,8 @@ from router.metrics_door import Office, listen, report
 from tests.bare_router import BareRouter, on_a_loop
 
 SAID = {
-    "process": {"pid": 7, "uptime_s": 3, "rss_bytes": 100, "rss_peak_bytes": 100, "rss_start_bytes": 50, "used_bytes": 90,
-                "cpu_user_s": 1.0, "cpu_system_s": 0.5, "loop_user_s": 1.0, "loop_system_s": 0.5},
+    "process": {"pid": 7, "uptime_s": 3, "rss_bytes": 100, "rss_peak_bytes": 100, "rss_start_bytes": 50,
+                "used_bytes": 90, "cpu_user_s": 1.0, "cpu_system_s": 0.5, "loop_user_s": 1.0, "loop_system_s": 0.5},
     "loading": False, "loading_since_s": 0, "loaded_bytes": 0, "total_bytes": 0, "commands_loaded": 0,
     "errors": {"WRONGTYPE": 1}, "changes": 0, "refusing": False, "internal_errors": 0,
     "stats": {"keyspace_hits": 2, "keyspace_misses": 1, "expired_keys": 0},
