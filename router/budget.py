@@ -34,6 +34,8 @@ TIGHT_BYTES_MIN = 64 * 1024
 """The same, for each shard, if it is more."""
 SHIFT_PART = 16
 """At most this part of the limit moves from one shard to another in a round: where their scores differ wholly."""
+AHEAD = 4
+"""For so many rounds a shard is given what it had to evict in one."""
 SPARE_PART = 1024
 """The part of the limit that is allowed to nobody, so that the sum comes to rest below the limit."""
 NEAR_SCORE = 0.05
@@ -47,7 +49,7 @@ CLIENT_BYTES = 1024
 class Part:
     """What is known of a shard."""
 
-    __slots__ = ("used_bytes", "score", "exhausted", "allowed_bytes", "tight")
+    __slots__ = ("used_bytes", "score", "exhausted", "displaced_bytes", "allowed_bytes", "tight")
 
     def __init__(self) -> None:
         self.used_bytes = 0
@@ -55,13 +57,21 @@ class Part:
         """Of its next victim: see shard/eviction.py."""
         self.exhausted = False
         """Whether it has nothing to evict."""
+        self.displaced_bytes = 0
+        """What it has evicted for what came in, since its part was made larger for that."""
         self.allowed_bytes = -1
         """What it was told; -1 for nothing."""
         self.tight: bool | None = None
         """Whether it is bound to that; None if it may go by what a router before this one has said."""
 
-    def hear(self, used_bytes: int, score: int, exhausted: bool) -> None:
+    def hear(self, used_bytes: int, score: int, exhausted: bool, displaced_bytes: int) -> None:
         self.used_bytes, self.score, self.exhausted = used_bytes, score, exhausted
+        self.displaced_bytes += displaced_bytes
+
+
+def is_older(one: Part, other: Part) -> bool:
+    """Whether the next victim of the `one` would be missed less."""
+    return one.score - other.score > max(1, NEAR_SCORE * abs(one.score))
 
 
 class Budget:
@@ -123,9 +133,9 @@ class Budget:
 
     # What shards say
 
-    def heard(self, link: "Link", used_bytes: int, score: int, exhausted: bool) -> None:
-        """A shard says what it takes."""
-        self.parts[link.index].hear(used_bytes, score, exhausted)
+    def heard(self, link: "Link", use: list[Any]) -> None:
+        """A shard says what it takes: see shard/budget.py."""
+        self.parts[link.index].hear(*use)
         self.decide()
 
     def _hear(self, index: int, answer: Any) -> None:
@@ -214,21 +224,29 @@ class Budget:
         room_bytes -= self.limit_bytes // SPARE_PART
         # Who has nothing to evict takes what it takes.
         able = [part for part in parts if not part.exhausted] or parts
-        used_bytes = sum(part.used_bytes for part in able)
+        old = max(able, key=lambda part: part.score)
+        younger = [part for part in able if is_older(old, part)]
         shares = {id(part): part.used_bytes for part in parts}
-        for part in able:
-            if room_bytes >= 0:
-                shares[id(part)] += room_bytes // len(able)
-            elif used_bytes:
+        if room_bytes >= 0:
+            for part in younger or able:
+                shares[id(part)] += room_bytes // len(younger or able)
+        elif used_bytes := sum(part.used_bytes for part in able):
+            for part in able:
                 shares[id(part)] += room_bytes * part.used_bytes // used_bytes
-        old, young = max(able, key=lambda part: part.score), min(able, key=lambda part: part.score)
-        difference = old.score - young.score
-        if difference > max(1, NEAR_SCORE * abs(old.score)):
-            shift_bytes = int(self.limit_bytes // SHIFT_PART * min(1.0, difference / max(1, abs(old.score))))
-            shift_bytes = min(shift_bytes, old.used_bytes // 8)
+        for young in younger:
+            shift_bytes = self._shift_bytes(old, young) // len(younger)
             shares[id(old)] -= shift_bytes
             shares[id(young)] += shift_bytes
+        for part in parts:
+            part.displaced_bytes = 0
         return [max(0, shares[id(part)]) for part in parts]
+
+    def _shift_bytes(self, old: Part, young: Part) -> int:
+        """How much `old`, whose next victims are older, gives away to another one. No more than that one may soon need,
+        for nothing is to go while the whole has room: the next round can be a bit late."""
+        part = min(1.0, (old.score - young.score) / max(1, abs(old.score)))
+        most_bytes = int(self.limit_bytes // SHIFT_PART * part)
+        return min(most_bytes, old.used_bytes // 8, AHEAD * young.displaced_bytes)
 
     # What it takes itself
 
@@ -301,8 +319,8 @@ def _release(held: list["Session"]) -> None:
         session.pump()
 
 
-def memory(router: "Router", link: "Link", used_bytes: int, score: int, exhausted: bool) -> None:
-    router.budget.heard(link, used_bytes, score, exhausted)
+def memory(router: "Router", link: "Link", *use: Any) -> None:
+    router.budget.heard(link, list(use))
 
 
 EVENTS = {"memory": memory}

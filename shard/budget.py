@@ -1,8 +1,9 @@
 """What this shard may take of maxmemory: it reckons what it takes, tells the routers, and evicts when it is told to.
 
-    event    memory, [bytes, score of the next victim, whether there is none]     shard to router, when that has changed
-    message  memory_use                                                            router to shard: the same, at once
-    message  memory_allow, bytes, tight                                            router to shard: how much it may take
+    event    memory, bytes, score of the next victim, whether there is none,
+             bytes of victims that gave way to what came in since   shard to router, when that has changed
+    message  memory_use                                             router to shard: the same, at once
+    message  memory_allow, bytes, tight                             router to shard: how much it may take
 
 Rule 1: a look at the memory (common/memory.py) is exact and takes its time. Between two looks, bytes that came in turns
         which changed something count, times what they turned out to take lately, less what victims were reckoned to.
@@ -81,6 +82,8 @@ class Budget:
         self._intake_bytes = 0
         self._evicted_bytes = 0
         """Both since the last look."""
+        self._displaced_bytes = 0.0
+        """What victims gave for what came in, since the routers were told."""
         self._changes = 0
         self._report_at_ns = 0
         self._slicing = False
@@ -158,9 +161,10 @@ class Budget:
         self._intake_bytes = self._evicted_bytes = 0
 
     def use(self) -> list[Any]:
-        """What the routers are told: bytes, the score of the next victim, and whether there is nothing to evict."""
+        """What the routers are told, see above."""
         self.told_bytes, self._told_exhausted = int(self.used_bytes), self.exhausted
-        return [self.told_bytes, self.evictor.worth(), self.exhausted]
+        displaced_bytes, self._displaced_bytes = int(self._displaced_bytes), 0.0
+        return [self.told_bytes, self.evictor.worth(), self.exhausted, displaced_bytes]
 
     def tell(self, now_ns: int) -> None:
         """Tells the routers."""
@@ -204,7 +208,7 @@ class Budget:
         number, store.number = store.number, -1
         until_ns, at_most_ns = started_ns + self._time_limit_ns, started_ns + TURN_NS_MAX
         at_once = not shard.config["lazyfree-lazy-eviction"]
-        least_bytes = self.used_bytes - brought_bytes
+        before_bytes, least_bytes = self.used_bytes, self.used_bytes - brought_bytes
         now_ns = started_ns
         while free_some(store.garbage) and now_ns < until_ns:
             now_ns = clock_ns()
@@ -221,6 +225,7 @@ class Budget:
                 now_ns = self._free(at_once, before_ns, until_ns)
             if now_ns >= until_ns and (self.used_bytes <= least_bytes or now_ns >= at_most_ns):
                 break
+        self._displaced_bytes += min(before_bytes - self.used_bytes, brought_bytes)
         store.number = number
         store.changes = 0
         shard.executor.log_expired()

@@ -130,7 +130,12 @@ class Evictor:
         """The score of the next victim, of seconds where it is of time; 0 if there is none."""
         if not self.pool:
             self.draw()
-        score = self.pool[-1][0] if self.pool else 0
+        if not self.pool:
+            return 0
+        score, index, key = self.pool[-1]
+        db = self.store.dbs[index]
+        if db.held(key) is not None:
+            score = self.score(db, key)  # It may have been drawn long ago.
         return score // 1000 if self.kind == TTL else score
 
     def score(self, db: Keyspace, key: bytes) -> int:

@@ -82,7 +82,7 @@ def test_it_evicts_what_it_takes_too_much(tmp_path: Path) -> None:
     def scene(shard: Shard, gauge: FakeGauge, end: End) -> None:
         fill(shard, 1000)
         gauge.exact = 40 * MB
-        used_bytes, _, exhausted = allow(shard, 40 * MB - 100 * KB)
+        used_bytes, _, exhausted, _ = allow(shard, 40 * MB - 100 * KB)
         # A key and its value are reckoned with 1,104 bytes.
         assert 905 <= keys(shard) <= 910 and not exhausted
         assert 40 * MB - 102 * KB < used_bytes <= 40 * MB - 100 * KB
@@ -142,6 +142,7 @@ def test_a_turn_evicts_what_it_brought(tmp_path: Path) -> None:
         shard.store.changes_total += 1
         shard.budget.turn(50 * 1104, answered=True)
         assert 948 <= keys(shard) <= 950
+        assert end.reports()[-1][3] == 50 * 1104 and shard.budget.use()[3] == 0
 
     on_a_shard(tmp_path, scene, maxmemory_policy="allkeys-random", maxmemory_eviction_tenacity="0")
 

@@ -199,6 +199,16 @@ def test_all_dbs_to_the_last_key(policy: str) -> None:
     data.evict(1)
 
 
+def test_what_the_next_victim_is_worth_grows_with_time() -> None:
+    data = Data("allkeys-lru")
+    data.fill(10)
+    assert data.evictor.worth() == 0
+    data.at(30)
+    assert data.evictor.worth() == 30
+    data.store.dbs[0].clear(later=False)
+    assert data.evictor.worth() == 0
+
+
 def test_nobody_without_a_policy() -> None:
     data = Data("noeviction")
     data.fill(10)
