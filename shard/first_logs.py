@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from shard.log_files import folder_of_shard, make_folder, sync_folder, write_atomically
+from shard.log_files import TEMPORARY, folder_of_shard, make_folder, sync_folder, write_atomically
 from shard.log_folder import EMPTY_MANIFEST
 from shard.log_reading import read_manifest
 
@@ -108,6 +108,8 @@ class FirstLogs:
             write_atomically(self._logs[self._index] / f"{self._name}.manifest", EMPTY_MANIFEST)
 
     def _remove_mark(self) -> None:
+        for left_over in self._folder.glob(f"{TEMPORARY}*-{MARK}"):  # Of a shard that was killed while it wrote one.
+            left_over.unlink(missing_ok=True)
         self._mark.unlink(missing_ok=True)
         sync_folder(self._folder)
 

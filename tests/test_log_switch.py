@@ -14,6 +14,7 @@ from common.frame import CONTROL, VALUES
 from shard import log_switch, snapshot_file
 from shard.log_buffer import Piece
 from shard.log_files import Disk
+from shard.rewrite import CommandWriter
 from tests.bare_router import on_a_loop
 from tests.rewriting_shard import RewritingShard, digest_of, loaded, seen
 
@@ -218,7 +219,7 @@ def test_switched_while_a_rewrite_or_a_save_is_under_way(tmp_path: Path) -> None
         assert seen(loaded(rig.copy(tmp_path / "copy1"))) == rig.audit()
         rig.ask("config", OFF)
         sync = snapshot_file.Sync(incremental=False)
-        file = rig.shard.snapshots.begin(tmp_path / "save", lambda *key: b"x", lambda file, error: None, sync=sync)
+        file = rig.shard.snapshots.begin(tmp_path / "save", CommandWriter(), lambda file, error: None, sync=sync)
         assert rig.ask("config", ON) == ""
         assert (rig.info()["aof_rewrite_scheduled"], rig.info()["aof_rewrite_in_progress"]) == (1, 0)
         rig.call("SET", "k", 2)

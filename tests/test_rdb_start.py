@@ -241,6 +241,7 @@ def test_killed_while_it_loads(start: Start, tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
     (folder / "dump.rdb").write_bytes(written([(0, b"k%d" % number, b"v" * 100, -1) for number in range(keys)]))
+    (folder / "temp-1-1-unfinished-logs").write_text("of one that was killed while it wrote it")
     server = Shardis(SHARDS, folder)
     for wanted in ("there is no log yet", "is loading", "is loaded"):
         server.port = free_port()

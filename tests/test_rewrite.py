@@ -14,7 +14,7 @@ import pytest
 from shard import snapshot_file
 from shard.log_reader import LogDamaged, LogReader
 from shard.log_reading import advice
-from shard.rewrite import Stage
+from shard.rewrite import CommandWriter, Stage
 from shard.rewriter import FAILURES_FREE
 from tests.bare_router import on_a_loop
 from tests.rewriting_shard import RewritingShard, digest_of, loaded, seen
@@ -222,7 +222,7 @@ def test_a_save_comes_first(tmp_path: Path) -> None:
         rig.ask("rewrite", False)  # The save begins while this one is prepared.
         path = tmp_path / "data" / "save"
         sync = snapshot_file.Sync(incremental=False)
-        file = rig.shard.snapshots.begin(path, lambda *key: b"x", lambda file, error: None, sync=sync)
+        file = rig.shard.snapshots.begin(path, CommandWriter(), lambda file, error: None, sync=sync)
         await rig.rewritten()
         assert not file.over and rig.info()["aof_rewrite_scheduled"] == 1
         assert rig.ask("rewrite", False) == "scheduled"
