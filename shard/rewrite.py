@@ -31,7 +31,7 @@ from shard.log_swap import Swap
 from shard.rdb.crc64 import crc64
 from shard.rdb.file import FileWriter, aux_fields
 from shard.snapshot_file import Busy, SnapshotFile, Sync
-from shard.states import commands_of, each_command_of
+from shard.states import each_command_of
 from shard.value import Value
 
 if TYPE_CHECKING:
@@ -289,10 +289,7 @@ class CommandWriter:
 
     def entry(self, db: int, key: bytes, value: Value, at_ms: int) -> bytes:
         """The commands that make a key what it is. O(n) in its value."""
-        parts = [] if db == self._db else [encode([b"SELECT", b"%d" % db])]
-        self._db = db
-        parts += [encode(argv) for argv in commands_of(key, value, at_ms)]
-        return b"".join(parts)
+        return b"".join(self.entry_in_pieces(db, key, value, at_ms))
 
     def entry_in_pieces(self, db: int, key: bytes, value: Value, at_ms: int) -> Iterator[bytes]:
         """The same, a command at a time; the value must not change meanwhile. What is asked for between two pieces

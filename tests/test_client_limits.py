@@ -187,7 +187,7 @@ def test_pushes_are_bounded(start: Start, kind: type[Server]) -> None:
                     other.send_bytes(b"".join(encode_command((call % word).split(b" ")) for word in words))
                     other.read_many(100)
                 closed += is_closed
-                wait_until(lambda: stat(other, "client_output_buffer_limit_disconnections") >= closed)  # noqa: B023
+                wait_until(lambda least=closed: stat(other, "client_output_buffer_limit_disconnections") >= least)
                 assert stat(other, "client_output_buffer_limit_disconnections") == closed, (class_, first)
             assert other.call("FLUSHALL") == OK
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from common.config import Config
+from common.memory import Gauge
 from shard.budget import REPORT_BYTES_MIN, report_bytes, time_limit_ns
 from shard.control import CONTROLS
 from shard.server import Shard
@@ -17,7 +18,7 @@ MB = 2**20
 KB = 1024
 
 
-class FakeGauge:
+class FakeGauge(Gauge):
     """Says what a test wants."""
 
     def __init__(self) -> None:
@@ -49,7 +50,7 @@ def on_a_shard(tmp_path: Path, scene: Callable[[Shard, FakeGauge, End], None], *
         words = [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", value)]
         shard = Shard(Config.from_arguments(words), 0)
         end, gauge = End(), FakeGauge()
-        shard.budget.gauge = gauge  # type: ignore[assignment]
+        shard.budget.gauge = gauge
         shard.links.add(end)  # type: ignore[arg-type]
         try:
             scene(shard, gauge, end)
