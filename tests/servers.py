@@ -9,6 +9,8 @@ longer says LOADING), down when its process has been waited for. The ceilings on
 """
 
 import contextlib
+import functools
+import itertools
 import os
 import shutil
 import signal
@@ -17,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,6 +31,10 @@ START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
 START_TRIES = 5
 """A free port can be taken by somebody else between the moment it was found and the moment the server binds it."""
+
+FIRST_PORT, PORTS_END, PORTS_OF_A_PROCESS = 10_000, 32_000, 200
+"""Below those that the system gives to outgoing connections. Tests that run at once draw from blocks of their own:
+where two found the same port free, the one whose server came too late would talk to the other's, and not know it."""
 
 POLL_S = 0.02
 LOG_LINES_SHOWN = 60
@@ -226,8 +233,26 @@ class Shardis(Server):
         raise ServerFailed(f"the shards did not answer:\n{self.log()}")
 
 
+@functools.cache
+def _own_ports() -> tuple[socket.socket, Iterator[int]]:
+    """Ports that this process alone gives away, in turn, for ever; the socket on the port before them says so."""
+    for first in range(FIRST_PORT, PORTS_END, PORTS_OF_A_PROCESS):
+        claim = socket.socket()
+        try:
+            claim.bind(("127.0.0.1", first))
+            claim.listen()
+        except OSError:
+            claim.close()
+        else:
+            return claim, itertools.cycle(range(first + 1, first + PORTS_OF_A_PROCESS))
+    raise OSError(f"no ports are left between {FIRST_PORT} and {PORTS_END}")
+
+
 def free_port() -> int:
-    """A loopback port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A loopback port that nobody listens on, and that no test beside this one is given."""
+    for port in itertools.islice(_own_ports()[1], PORTS_OF_A_PROCESS):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("all ports of this process are taken")
