@@ -76,7 +76,7 @@ class Course:
             self.keys.setdefault(router.shard_of(argv[index]), []).append(argv[index])
         self.reaches = reaches(command, argv, list(self.keys), router.owners)
         """Whether it may form keys of other shards; then it runs where its first key is, of which it forms them."""
-        self.home = next(iter(self.keys)) if self.reaches else home_of(command, argv, router.shard_of)
+        self.home = home_of(command, argv, router.shard_of)
         self.shard_of = router.shard_of
         self.reads: Sequence[bytes] = ()
         """What its client, which caches it, has to be told of when it changes."""
@@ -299,8 +299,11 @@ def home_of(command: Command, argv: list[bytes], shard_of: Callable[[bytes], int
     """The shard where the command runs: that of most keys, so that few travel.
 
     Of those with as many it is the one of the key that is overwritten, since the old value of that need not travel then
-    (RENAME, COPY, SINTERSTORE), else the first.
+    (RENAME, COPY, SINTERSTORE), else the first. What can form keys of the first (SORT) runs where that is, if it does
+    so or not: sorting changes how a sorted set is encoded, and of a value that is lent that would not come home.
     """
+    if not all(spec.finds for spec in command.key_specs):
+        return shard_of(argv[command.key_specs[0].begin])
     keys: dict[int, int] = {}
     overwritten: dict[int, int] = {}
     for spec, indexes in command.found_keys(argv):

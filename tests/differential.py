@@ -201,9 +201,6 @@ class Pair:
 
     def _audit(self, sent: list[Chunk]) -> Difference | None:
         held = [at_about_the_same_time(as_printed(_held(address))) for address in self.addresses]
-        if any(argv[0].upper() == b"SORT" for _, chunk in sent for argv in chunk):
-            # It makes a skiplist of a small sorted set; one that another shard was lent stays what it is.
-            held = [_without_encoding(one, b"zset") for one in held]
         found = differences(held[1], held[0], TOLERANCE_S * 1000)
         return Difference(list(sent), None, "", "\n".join(found)) if found else None
 
@@ -239,10 +236,6 @@ def _empty(address: Address) -> None:
 def _held(address: Address) -> Audit:
     with Client(address, REPLY_TIMEOUT_S) as client:
         return audit(client.call, dbs=4)
-
-
-def _without_encoding(held: Audit, kind: bytes) -> Audit:
-    return {place: (*item[:3], None) if item[0] == kind else item for place, item in held.items()}
 
 
 def _known(address: Address, names: list[str]) -> set[str]:

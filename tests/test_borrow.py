@@ -105,6 +105,7 @@ def test_where_a_command_runs() -> None:
     assert home("COPY", "c", "b", "REPLACE") == 1
     assert home("LCS", "b", "a") == 1
     assert home("MSETNX", "a", "1", "b", "1", "b2", "1") == 1
+    assert home("SORT", "a", "STORE", "b") == 0
 
 
 def test_in_a_pipeline_with_others(start: Start) -> None:
