@@ -8,7 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from shard import log_syncer
 from shard.log_syncer import DELAY_S, PERIOD_S, LogSyncer
+
+LONG_S = 60.0
+"""A second that even a busy machine does not take for a short time."""
 
 
 class BadDisk:
@@ -72,7 +76,7 @@ def test_the_first_write_is_synced_at_once_and_the_next_a_second_later(log: Log)
     log.sync_ends()
     assert log.syncer.synced_bytes == 35
     (first, _), (second, _) = log.disk.calls
-    assert PERIOD_S <= second - first < PERIOD_S + 5
+    assert PERIOD_S <= second - first < PERIOD_S + LONG_S
 
 
 def test_what_is_written_while_a_sync_runs_waits_for_the_next(log: Log) -> None:
@@ -111,14 +115,15 @@ def test_a_sync_that_hangs_is_counted_once(log: Log) -> None:
     assert not log.syncer.found_delayed()
 
 
-def test_stopping_does_not_wait_out_the_second(log: Log) -> None:
+def test_stopping_does_not_wait_out_the_second(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_syncer, "PERIOD_S", LONG_S)
     log.disk.may_end.release(2)
     log.write(10)
     log.sync_begins()
     log.write(10)
     started = time.monotonic()
     log.syncer.stop()
-    assert time.monotonic() - started < PERIOD_S / 2
+    assert time.monotonic() - started < LONG_S / 2
     assert log.syncer.synced_bytes == 20
 
 

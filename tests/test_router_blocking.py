@@ -23,7 +23,7 @@ Start = Callable[[Shardis], Shardis]
 
 CLIENTS = 1000
 ELEMENTS = int(os.environ.get("BLOCKING_ELEMENTS", "1000"))
-LATE_S = 0.5
+LATE_S = 10.0
 """How much later than its deadline a call may be answered on a machine that does much else."""
 
 
@@ -302,4 +302,4 @@ def test_a_stop_waits_for_nobody_that_is_blocked(start: Start) -> None:
         wait_for_blocked(client, 2)
         started = time.monotonic()
         server.stop()
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < LATE_S
