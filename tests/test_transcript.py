@@ -26,7 +26,7 @@ from tests.resp_client import (
     encode_command,
     parse_reply,
 )
-from tests.transcript import BadTranscript, Run, rewritten
+from tests.transcript import POLL_MS, BadTranscript, Run, rewritten
 
 SCALARS: st.SearchStrategy[Any] = st.one_of(
     st.binary(),
@@ -285,6 +285,18 @@ def test_what_comes_unasked_is_a_failure() -> None:
     run = Run(transcript.parse("B> SLEEP\n(no reply)\n"), target)
     run.clients["C"] = client
     assert "(integer) 5" in str(run.run()[0])
+
+
+def test_a_command_is_repeated_until_it_goes_as_written() -> None:
+    target = Echo()
+    run = Run(transcript.parse('~ until\n> GET k\n"there"\n'), target)
+    run.clients[""] = client = Echo()
+    client.replies = [Reply(b"", b"not yet"), Reply(b"", b"not yet"), Reply(b"", b"there")]
+    client.send = lambda *argv: None  # type: ignore[method-assign]  # Its replies are there already.
+    assert run.run() == []
+    assert target.clock_ms == 2 * POLL_MS
+    run = Run(transcript.parse('~ until\n> GET k\n"never"\n> GET l\n1) "GET"\n2) "l"\n'), target)
+    assert [failure.step.line for failure in run.run()] == [2], "what never comes is one failure"
 
 
 MESSAGES = """\

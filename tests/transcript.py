@@ -25,6 +25,7 @@ A file, from top to bottom:
     B<                              what has come for B meanwhile: a late reply, messages one after the other
     (in any order)                  before the replies of which any may come first
     ~ 100ms                         the clock moves (on a server: wait); a reply that is written is waited for anyway
+    ~ until                         the next command is given again and again, until its reply is as it is written
     >> "*1\r\n$4\r\nPING\r\n"       raw bytes
     B> (disconnect)                 B goes away; its next command is on a new connection
 
@@ -58,6 +59,7 @@ SESSIONS = Path(__file__).parent / "sessions"
 
 PROMPT = re.compile(r"(?P<client>[A-Z]*)(?P<act>>>|>|<)(?: (?P<text>.*))?$")
 ANY_ORDER = "(in any order)"
+UNTIL, POLL_MS, POLLS_MAX = "~ until", 20, 1500
 CLOCK = re.compile(r"~ (\d+(?:\.\d+)?)(ms|s)$")
 
 
@@ -85,6 +87,8 @@ class Step:
     """So many lines of what is expected come first; behind them are replies in any order."""
     last_line: int = 0
     """That of the expected text, or of the step itself where there is none."""
+    awaited: bool = False
+    """Whether it is repeated until it goes as it is written."""
 
 
 @dataclass(slots=True)
@@ -129,17 +133,21 @@ def read(path: Path) -> Transcript:
 def parse(text: str, path: Path = Path("-")) -> Transcript:
     found = Transcript(path, text.splitlines())
     step = None
+    awaited = False
     for number, line in enumerate(found.lines, 1):
         if not line.strip() or line.startswith("#"):
             continue
         if line.startswith("@") and step is None:
             _read_directive(found, number, line)
+        elif line == UNTIL:
+            awaited = True
         elif clock := CLOCK.match(line):
             duration_ms = float(clock[1]) * (1000 if clock[2] == "s" else 1)
             step = Step(number, "", "~", str(duration_ms), last_line=number)
             found.steps.append(step)
         elif prompt := PROMPT.match(line):
             step = Step(number, prompt["client"], prompt["act"], prompt["text"] or "", last_line=number)
+            step.awaited, awaited = awaited, False
             found.steps.append(step)
         elif step is None:
             raise BadTranscript(f"{path}:{number}: a reply before the first command: {line}")
@@ -251,7 +259,13 @@ class Run:
         except ValueError as error:
             self.failures.append(Failure(self.transcript.path, step, [], f"not run: {error}"))
             return True
-        if got is not None and not self._as_expected(expected, got, len(patterns(step.expected[: step.in_order]))):
+        in_order = len(patterns(step.expected[: step.in_order]))
+        for _ in range(POLLS_MAX if step.awaited else 0):
+            if got is None or self._as_expected(expected, got, in_order):
+                break
+            self.target.advance(POLL_MS)
+            got = self._perform(step, expected, patient)
+        if got is not None and not self._as_expected(expected, got, in_order):
             self.failures.append(Failure(self.transcript.path, step, got))
         return True
 
