@@ -11,7 +11,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from metrics.collector import Snapshot
+from metrics.collector import Snapshot, with_types
 from metrics.door import Door
 from metrics.facts import Facts
 from metrics.history import History
@@ -86,8 +86,9 @@ class Site:
         known, body = self.written.get(kind, (None, b""))
         if facts is None or known is not facts:
             registry = CollectorRegistry()
-            registry.register(Snapshot(facts, self.shards, openmetrics=kind.startswith("application/openmetrics")))
-            body = encode(registry)
+            openmetrics = kind.startswith("application/openmetrics")
+            registry.register(Snapshot(facts, self.shards, openmetrics=openmetrics))
+            body = encode(registry) if openmetrics else with_types(encode(registry))
             self.written[kind] = facts, body
         return Response(200, body, kind)
 
@@ -119,6 +120,7 @@ class Site:
             "port": facts.text("server", "tcp_port"),
             "uptime": facts.number("server", "uptime_in_seconds"),
             "maxmemory": facts.number("memory", "maxmemory"),
+            "counted": facts.counted_bytes,
             "system_memory": facts.number("memory", "total_system_memory"),
             "maxclients": facts.number("clients", "maxclients"),
             "log_enabled": bool(facts.number("persistence", "aof_enabled")),

@@ -3,45 +3,24 @@
 import errno
 import socket
 
-WORDS = {"*": "0.0.0.0", "::*": "::"}
-"""All addresses of this machine, as `bind` writes them."""
-NO_SUCH_ADDRESS = (
-    errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT, errno.EPFNOSUPPORT, errno.EAFNOSUPPORT
-)  # fmt: skip
+from common.bind import addresses, tcp_socket
+
 BACKLOG = 64
 
 
 def listening(bind: str, port: int) -> list[socket.socket]:
-    """A socket for each address; a leading "-" forgives one that this machine does not have.  Raises OSError."""
+    """A socket for each address that this machine has.  Raises OSError."""
     made: list[socket.socket] = []
-    for word in bind.split():
-        address = word.removeprefix("-")
+    for address in addresses(bind):
         try:
-            made.append(_socket(WORDS.get(address, address), port))
+            made.append(tcp_socket(address.host, port, BACKLOG))
         except OSError as error:
-            if word.startswith("-") and error.errno in NO_SUCH_ADDRESS:
+            if address.is_passed_over(error):
                 continue
             for sock in made:
                 sock.close()
-            raise OSError(
-                error.errno, f"cannot listen on {address}:{port} for metrics: {error.strerror or error}"
-            ) from None
+            text = f"cannot listen on {address.host}:{port} for metrics: {error.strerror or error}"
+            raise OSError(error.errno, text) from None
     if not made:
         raise OSError(errno.EADDRNOTAVAIL, f"metrics-bind {bind!r} names no address of this machine")
     return made
-
-
-def _socket(host: str, port: int) -> socket.socket:
-    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    sock = socket.socket(family, kind)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.bind(address)
-        sock.listen(BACKLOG)
-    except OSError:
-        sock.close()
-        raise
-    sock.setblocking(False)
-    return sock

@@ -15,14 +15,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
+from common.bind import Address, addresses, tcp_socket
 from common.config import Config
 
 logger = logging.getLogger("shardis")
 
-WORDS = {"*": "0.0.0.0", "::*": "::"}
-"""All addresses of this machine, as `bind` writes them."""
-NO_SUCH_FAMILY = (errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT, errno.EPFNOSUPPORT, errno.EAFNOSUPPORT)
-"""A machine without IPv6: its addresses are passed over, as in Redis."""
 KEEPALIVE_PROBES = 3
 """Probes without an answer, a third of `tcp-keepalive` apart: the client is gone after about twice its seconds."""
 
@@ -81,7 +78,7 @@ class Doors:
         wanted = places_of(self.config["bind"], self.config["port"])
         wanted |= places_of(self.config["bind"], self.config["tls-port"], is_tls=True)
         old = {place: sock for place, sock in self.places.items() if place not in wanted}
-        new = {place: may_miss for place, may_miss in wanted.items() if place not in self.places}
+        new = {place: address for place, address in wanted.items() if place not in self.places}
         kept = {place: sock for place, sock in self.places.items() if place in wanted}
         both = kept | sockets_at(new, self.config["tcp-backlog"], old, kept)
         self.places = {place: both[place] for place in wanted if place in both}
@@ -138,15 +135,13 @@ def handed_over(fd: int) -> socket.socket:
     return sock
 
 
-def places_of(bind: str, port: int, *, is_tls: bool = False) -> dict[Place, bool]:
-    """The places of all addresses of `bind`, and of each whether it may be missing; none if the port is 0."""
-    words = bind.split() if port else []
-    hosts = {word: word.removeprefix("-") for word in words}
-    return {Place(WORDS.get(host, host), port, is_tls): word.startswith("-") for word, host in hosts.items()}
+def places_of(bind: str, port: int, *, is_tls: bool = False) -> dict[Place, Address]:
+    """The places of all addresses of `bind`; none if the port is 0."""
+    return {Place(address.host, port, is_tls): address for address in addresses(bind) if port}
 
 
 def sockets_at(
-    places: Mapping[Place, bool],
+    places: Mapping[Place, Address],
     backlog: int,
     old: Mapping[Place, socket.socket] = NOTHING,
     kept: Mapping[Place, socket.socket] = NOTHING,
@@ -160,12 +155,11 @@ def sockets_at(
     made: dict[Place, socket.socket] = {}
     gone: list[socket.socket] = []
     try:
-        for place, may_miss in places.items():
+        for place, address in places.items():
             try:
                 made[place] = _bound(place, backlog, old, gone)
             except OSError as error:
-                missing = error.errno == errno.EADDRNOTAVAIL and may_miss
-                if not missing and error.errno not in NO_SUCH_FAMILY:
+                if not address.is_passed_over(error):
                     advice = "; choose another one with --port" if error.errno == errno.EADDRINUSE else ""
                     text = f"cannot listen on {place.host}:{place.port}: {error.strerror or error}{advice}"
                     raise CannotListen(text) from error
@@ -194,24 +188,6 @@ def _bound(place: Place, backlog: int, old: Mapping[Place, socket.socket], gone:
         sock.shutdown(socket.SHUT_RDWR)  # It is bound as before, and does not listen.
         gone.append(sock)
     return tcp_socket(place.host, place.port, backlog)
-
-
-def tcp_socket(host: str, port: int, backlog: int) -> socket.socket:
-    """A listening TCP socket, IPv6 if the address is; a name stands for its first address.  Raises OSError."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    family, kind, _, _, address = found[0]
-    sock = socket.socket(family, kind)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.bind(address)
-        sock.listen(backlog)
-    except OSError:
-        sock.close()
-        raise
-    sock.setblocking(False)
-    return sock
 
 
 def unix_socket(path: str, mode: int, group: str, backlog: int) -> socket.socket:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from common.bind import tcp_socket
 from common.config import Config
 from router.listening import (
     CannotListen,
@@ -19,7 +20,6 @@ from router.listening import (
     keep_alive,
     places_of,
     sockets_at,
-    tcp_socket,
     unix_socket,
 )
 from tests.reference import Reference, reference_binary

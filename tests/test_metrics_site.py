@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.exporter_names import ABSENT, MORE, SERIES
 from tests.servers import ROOT, Shardis, free_port
 
 TIMEOUT_S = 30.0
@@ -90,6 +92,27 @@ def test_all_is_told(server: Shardis) -> None:
     assert found["redis_aof_current_size_bytes"] == sum(
         found[f"shardis_shard_aof_size_bytes{{shard={index}}}"] for index in range(2)
     )
+
+
+def test_what_dashboards_and_alerts_go_by() -> None:
+    """Each series of redis_exporter is there by its name, its type and its labels."""
+    with Shardis(2, metrics_port=free_port(), enable_debug_command="yes") as server, server.connect() as client:
+        client.call("CONFIG", "SET", "latency-monitor-threshold", "1")
+        client.call("DEBUG", "SLEEP", "0.01")
+        client.call("NOSUCH")
+        text = until(lambda: get(server, "/metrics")[0], lambda text: 'event_name="command"' in text)
+    types = dict(re.findall(r"^# TYPE redis_(\S+) (\S+)$", text, re.MULTILINE))
+    labels = {
+        sample.name: sample.labels.keys() - {"quantile"}
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    for (kind, wanted), names in SERIES.items():
+        for name in {*names.split()} - ABSENT.keys():
+            assert types.get(name) == kind, name
+            sample = f"redis_{name}" if kind != "counter" or name.endswith("_total") else f"redis_{name}_total"
+            assert labels[sample] == {*wanted} | MORE.get(name, set()), name
+    assert not ABSENT.keys() & types.keys()
 
 
 def test_both_formats(server: Shardis) -> None:
