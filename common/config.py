@@ -138,6 +138,14 @@ class Config:
         self.values.update(values)
         self.changed.update(values)
 
+    def differing(self, fresh: "Config") -> dict[str, Any]:
+        """The directives that `fresh` was given, or this was, and whose values are others there."""
+        return {
+            name: fresh.values[name]
+            for name in {**self.given, **fresh.given}
+            if fresh.values[name] != self.values[name] and not BY_NAME[name].own
+        }
+
     def changed_at_run_time(self) -> dict[str, Any]:
         """What CONFIG SET has set since the start: a process that starts later has to be told."""
         return {name: self.values[name] for name in sorted(self.changed)}
@@ -174,14 +182,14 @@ class Config:
         """The configuration as an argument list, but for secrets: everybody can read the arguments of a process."""
         return [
             word
-            for directive in self._differing()
+            for directive in self._handed_on()
             if not directive.secret
             for word in (f"--{directive.name}", directive.kind.written(self.values[directive.name]))
         ]
 
     def text(self) -> str:
         """The whole configuration, secrets too, as the text of a file that `from_arguments` reads to the same."""
-        lines = [self._line(directive, self.values[directive.name]) for directive in self._differing()]
+        lines = [self._line(directive, self.values[directive.name]) for directive in self._handed_on()]
         lines.extend(f"{RENAME} {represented(old)} {represented(new)}" for old, new in self.renames)
         lines.append(f"worked-out {represented(' '.join(self._not_asked_for()))}")
         lines.append(f"config-file {represented(self.file)}")  # Empty, too: the file that this text becomes is none.
@@ -197,6 +205,11 @@ class Config:
     def path(self, name: str) -> str:
         """The value of a directive that names a file, seen from `dir` as in Redis; "" if there is none."""
         return os.path.join(self.values["dir"], self.values[name]) if self.values[name] else ""
+
+    @property
+    def log_note(self) -> str:
+        """Where the router writes down how the log is to be by now, see log.py."""
+        return os.path.join(self.values["rundir"], "log.conf")
 
     def without_effect(self) -> list[str]:
         """The directives that were set to something and that have no effect here."""
@@ -241,9 +254,11 @@ class Config:
         """The value as the file would hold it: what was worked out at start is not written down."""
         return self.values[name] if name in self.changed else self.given.get(name, DEFAULTS[name])
 
-    def _differing(self) -> Iterator[Directive]:
+    def _handed_on(self) -> Iterator[Directive]:
+        """What is not at its default, or was given: read again, that goes before CONFIG SET."""
         for directive in DIRECTIVES:
-            if not directive.own and self.values[directive.name] != DEFAULTS[directive.name]:
+            name = directive.name
+            if not directive.own and (name in self.given or self.values[name] != DEFAULTS[name]):
                 yield directive
 
     def _not_asked_for(self) -> list[str]:

@@ -18,6 +18,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from common.config import Config
@@ -34,6 +35,8 @@ NAMES = {level: name for name, level in LEVELS.items()} | {logging.ERROR: "error
 PRIORITIES = {"debug": 7, "verbose": 6, "notice": 5, "warning": 4, "error": 3, "fatal": 2}
 """Those of syslog(3), as the reference has them."""
 ERROR = PRIORITIES["error"]
+FOLLOWED = ("loglevel", "log-format", "log-timestamp-format")
+"""The directives that can change while the server runs."""
 
 
 class Lines(logging.Formatter):
@@ -147,6 +150,27 @@ def follow(values: Mapping[str, Any]) -> None:
     for handler in root.handlers:
         if isinstance(handler.formatter, Lines):
             handler.formatter.follow(values)
+
+
+def note(config: Config) -> None:
+    """Writes down what `follow` was told, for the supervisor, which has no link to hear it by."""
+    path = config.log_note
+    try:
+        with open(f"{path}.new", "w", encoding="ascii", opener=partial(os.open, mode=0o600)) as file:
+            file.writelines(f"{name} {config[name]}\n" for name in FOLLOWED)
+        os.rename(f"{path}.new", path)
+    except OSError as error:
+        logging.getLogger("shardis").warning("the supervisor's log can't follow: %s", error.strerror)
+
+
+def follow_note(config: Config) -> None:
+    """Takes over what the note says, and where there is none the directives."""
+    try:
+        with open(config.log_note, encoding="ascii") as file:
+            noted = dict(line.split() for line in file)
+    except (OSError, ValueError):
+        noted = {}
+    follow({**config.values, **noted})
 
 
 def is_journal() -> bool:

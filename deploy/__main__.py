@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from common.config import Config, ConfigError, read_text
 from common.open_files import FILES_BESIDE_CLIENTS, allow_files
 from common.without_effect import WITHOUT_EFFECT
+from deploy.handover import hand_over, path_of, read, read_again
 from deploy.supervisor import Command, Supervisor
 
 if TYPE_CHECKING:
@@ -51,14 +52,14 @@ Examples:
   shardis /etc/redis/redis.conf --port 7000
   shardis --dir /var/lib/shardis --shards 4 --save ""
 
-SIGTERM and SIGINT (Ctrl-C) stop it in order; a second one makes it quicker."""
+SIGTERM and SIGINT (Ctrl-C) stop it in order; a second one makes it quicker. SIGHUP has the configuration read again."""
 
 TRANSFERS = ("import", "export", "check")
 """Words in the place of FILE, beside top; a file of such a name is ./import."""
 LOCK = "shardis.lock"
 LAYOUT = "layout.json"
 LOCK_POLL_S = 0.05
-CONFIG_FILE = "shardis.conf"
+DEFAULTS_FILE = "shardis.conf"
 SHARDS_MAX = 1024  # What --shards takes.
 SOCKET_PATH_BYTES_MAX = 107  # sun_path, without its closing zero.
 PYTHON = (sys.executable, "-P")  # -P: a router.py in the current directory is none of ours.
@@ -75,7 +76,7 @@ def main() -> int:
         print(HELP.format(cores=len(os.sched_getaffinity(0))))
         return 0
     if argv == ["--default-config"]:
-        sys.stdout.write(read_text(f"{os.path.dirname(os.path.abspath(__file__))}/{CONFIG_FILE}"))
+        sys.stdout.write(read_text(f"{os.path.dirname(os.path.abspath(__file__))}/{DEFAULTS_FILE}"))
         return 0
     if argv[:1] in (["-v"], ["--version"]):
         print(f"shardis {version()} (Python {sys.version.split()[0]})")
@@ -89,7 +90,7 @@ def main() -> int:
 
         return top(argv[1:])
     try:
-        return serve(Config.from_arguments(argv, read, os.environ))
+        return serve(Config.from_arguments(argv, read, os.environ), argv)
     except (ConfigError, CannotStart) as error:
         from common.log import last_words  # What goes on logs later.
 
@@ -97,12 +98,7 @@ def main() -> int:
         return 1
 
 
-def read(path: str) -> str:
-    """A file, or standard input for "-", as redis-server has it."""
-    return sys.stdin.read() if path == "-" else read_text(path)
-
-
-def serve(config: Config) -> int:
+def serve(config: Config, argv: list[str]) -> int:
     """Prepares the folders and runs the processes.  Raises CannotStart."""
     if config.has_secrets():  # At once, and whatever set-proc-title says: everybody reads that list.
         set_title()
@@ -114,16 +110,18 @@ def serve(config: Config) -> int:
     allow_files(config["maxclients"] + FILES_BESIDE_CLIENTS)
     own_folder = make_run_folder(config)
     try:
-        return supervise(config, layout, hand_over(config))
+        prepare_run_folder(config)
+        return supervise(config, layout, argv)
     finally:
-        remove(f"{config['rundir']}/{CONFIG_FILE}")
+        remove(path_of(config))
+        remove(config.log_note)
         remove(config.path("pidfile"))
         if own_folder:
             remove_folder(own_folder)
         os.close(lock_fd)
 
 
-def supervise(config: Config, layout: "Layout | None", config_path: str) -> int:
+def supervise(config: Config, layout: "Layout | None", argv: list[str]) -> int:
     """Runs the processes. All that they need not wait for comes after they were started."""
     add_to_python_path()
     log = Log(config)
@@ -134,10 +132,17 @@ def supervise(config: Config, layout: "Layout | None", config_path: str) -> int:
         if config["set-proc-title"]:
             set_title()
 
+    def on_reload() -> bool:
+        to_tell = read_again(config, argv, os.environ, log.warn)
+        supervisor.wait_at_most(config["shutdown-timeout"])
+        return to_tell
+
+    config_path = path_of(config)
     made = commands(config, config_path)
     if layout is not None and needs_rehash(config, layout):
         made.insert(0, Command("re-hash", [*PYTHON, "-m", "shard.resharding", config_path], is_first=True))
-    return Supervisor(made, config["shutdown-timeout"], log, log.warn, on_started).run()
+    supervisor = Supervisor(made, config["shutdown-timeout"], log, log.warn, on_started, on_reload)
+    return supervisor.run()
 
 
 def set_title() -> None:
@@ -297,21 +302,14 @@ def make_run_folder(config: Config) -> str:
     raise CannotStart(f"the run directory {rundir} is too long for a Unix socket: give a shorter one with --rundir")
 
 
-def hand_over(config: Config) -> str:
-    """Writes the configuration for the children, who get all of it from there; the file's path.
-
-    Not as arguments, for everybody can read those, and a password is none of their business.
-    """
-    path = f"{config['rundir']}/{CONFIG_FILE}"
+def prepare_run_folder(config: Config) -> None:
+    """Hands the configuration over to the children, who find nothing else of an earlier start."""
     try:
-        remove(path)
         remove_notes(config["rundir"])
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        remove(config.log_note)
+        hand_over(config)
     except OSError as error:
         raise CannotStart(f"cannot write in the run directory {config['rundir']}: {error.strerror}") from None
-    with open(fd, "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(config.text())
-    return path
 
 
 def add_to_python_path() -> None:
@@ -338,10 +336,11 @@ class Log:
         self._opened().warning("%s", line)
 
     def _opened(self) -> "logging.Logger":
-        if self.logger is None:
-            from common.log import set_up
+        from common.log import follow_note, set_up
 
+        if self.logger is None:
             self.logger = set_up(self.config, "supervisor")
+        follow_note(self.config)  # Anew for each of the few lines.
         return self.logger
 
 

@@ -8,6 +8,10 @@ Rule 2: no child outlives it, even if it is killed -9. Each child inherits the r
 Rule 3: a child is in a process group of its own, so that Ctrl-C in a terminal reaches the supervisor alone, which then
         stops router and shards in their order.
 
+Rule 4: SIGHUP is the end of the terminal if the kernel sends it, or the shell of a terminal that is gone. That stops
+        all, but for `nohup`. From anybody else it means to read the configuration again: what is to be done for that is
+        not known here, and the router is told as it would be without a supervisor.
+
 What the end of a child means:
 
     router, exit status 0       the whole server was told to stop (SHUTDOWN): stop all, exit 0
@@ -17,6 +21,7 @@ What the end of a child means:
     anything else               restart it, after 0.1 s, 0.2 s, ... 10 s; from 0.1 s again once it ran well
 """
 
+import contextlib
 import enum
 import os
 import signal
@@ -39,6 +44,7 @@ HURRY_S = 1.0
 """What is left to the children after a second SIGINT or SIGTERM."""
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+SI_KERNEL = 0x80  # Who has sent a signal, as Linux says it.
 
 WAIT, STAY = signal.SIGUSR1, signal.SIGUSR2
 """What the router says when it is told to stop: that it saves a file first, however long that takes; and that this came
@@ -94,7 +100,7 @@ class Child:
             [*self.argv, "--supervisor-fd", str(supervisor_fd)],
             os.environ,
             setpgroup=0,
-            setsigmask=(),
+            setsigmask=[signal.SIGHUP] if self.is_router else (),  # Which it takes when it can act on it.
             setsigdef=(*STOP_SIGNALS, WAIT, STAY, signal.SIGCHLD),
         )
         self.starts += 1
@@ -128,15 +134,18 @@ class Supervisor:
         notice: Callable[[str], None] = print,
         warn: Callable[[str], None] = print,
         on_started: Callable[[], None] = lambda: None,
+        on_reload: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`on_started` runs when children have been started: for what can wait until they load."""
+        """`on_started` runs when children have been started: for what can wait until they load. `on_reload` reads the
+        configuration again, and says whether the router is to do so, too."""
         children = [Child(command) for command in commands]
         self.first = [child for child in children if child.is_first]
         self.others = [child for child in children if not child.is_first]
         self.children = self.first or self.others
-        self.stop_timeout_s = max(shutdown_timeout_s, STOP_FLOOR_S)
+        self.wait_at_most(shutdown_timeout_s)
         self.notice, self.warn = notice, warn
-        self.on_started = on_started
+        self.on_started, self.on_reload = on_started, on_reload
+        self.outlives_terminal = is_ignored(signal.SIGHUP)
         self.signals = awaited_signals()
         self.phase = Phase.RUNNING
         self.status = 0
@@ -146,6 +155,10 @@ class Supervisor:
         self.alive_fd, self._alive_end = os.pipe()
         os.set_inheritable(self.alive_fd, True)
 
+    def wait_at_most(self, shutdown_timeout_s: float) -> None:
+        """How long children may take to stop."""
+        self.stop_timeout_s = max(shutdown_timeout_s, STOP_FLOOR_S)
+
     def run(self) -> int:
         """Starts all and keeps them running; returns when all have ended."""
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # Ignored, it would not come, and statuses would be lost.
@@ -154,8 +167,11 @@ class Supervisor:
             self._start(child)
         self.on_started()
         while self.phase is not Phase.STOPPED:
-            number = self._next_signal()
-            if number in STOP_SIGNALS:
+            got = self._next_signal()
+            number = got.si_signo if got else 0
+            if got and number == signal.SIGHUP and not is_hangup(got):
+                self._reload()
+            elif number in STOP_SIGNALS and not (number == signal.SIGHUP and self.outlives_terminal):
                 self._stop_by(signal.Signals(number))
             elif number in (WAIT, STAY) and self.phase is Phase.STOPPING_ROUTER and self.stop_signals < 2:
                 self._heed_router(number)
@@ -165,15 +181,18 @@ class Supervisor:
         os.close(self.alive_fd)
         return self.status
 
-    def _next_signal(self) -> int:
-        """Waits for a signal, but not beyond the next thing to do; 0 if it is time for that."""
+    def _next_signal(self) -> signal.struct_siginfo | None:
+        """Waits for a signal, but not beyond the next thing to do; None if it is time for that."""
         moments = [child.due_s for child in self.children if child.due_s is not None]
         if self.deadline_s is not None:
             moments.append(self.deadline_s)
         if not moments:
-            return signal.sigwaitinfo(self.signals).si_signo
-        got = signal.sigtimedwait(self.signals, max(0.0, min(moments) - time.monotonic()))
-        return got.si_signo if got else 0
+            return signal.sigwaitinfo(self.signals)
+        return signal.sigtimedwait(self.signals, max(0.0, min(moments) - time.monotonic()))
+
+    def _reload(self) -> None:
+        if self.phase is Phase.RUNNING and self.on_reload():
+            self._send([child for child in self.children if child.is_router], signal.SIGHUP)
 
     def _reap(self) -> None:
         """Takes note of every child that ended: several ends may come as one SIGCHLD."""
@@ -312,9 +331,27 @@ class Supervisor:
 
 
 def awaited_signals() -> list[signal.Signals]:
-    """All that mean something here, but for those that whoever started us ignores: `nohup`, a shell's `&`."""
-    heard = [number for number in STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    """All that mean something here, but for those that whoever started us ignores: a shell's `&` does. SIGHUP, which
+    `nohup` ignores, has another meaning beside."""
+    heard = [number for number in STOP_SIGNALS if number == signal.SIGHUP or not is_ignored(number)]
     return [*heard, WAIT, STAY, signal.SIGCHLD]
+
+
+def is_ignored(number: signal.Signals) -> bool:
+    return signal.getsignal(number) is signal.SIG_IGN
+
+
+def is_hangup(got: signal.struct_siginfo) -> bool:
+    """Whether a SIGHUP means the end of the terminal. A shell tells what it has started before the kernel does."""
+    return got.si_code == SI_KERNEL or (got.si_pid == os.getsid(0) and not has_terminal())
+
+
+def has_terminal() -> bool:
+    """Whether this process has a terminal, and it has not ended."""
+    with contextlib.suppress(OSError):
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY))
+        return True
+    return False
 
 
 def ended_processes() -> Iterator[tuple[int, int]]:

@@ -31,8 +31,7 @@ def main(argv: list[str]) -> int:
 async def run(config: Config, argv: list[str]) -> int:
     router = Router(config)
     router.stop_on_signals(config["supervisor-fd"])
-    if config["supervisor-fd"] < 0:  # The supervisor takes SIGHUP for the end of its terminal.
-        router.reload_on_signal(argv)
+    router.reload_on_signal(argv)
     settle()
     async with metrics_door.listen(router):
         await router.serve()

@@ -81,7 +81,7 @@ def reload(router: "Router", argv: Sequence[str], environ: Mapping[str, str]) ->
         logger.warning("the configuration is not reloaded: %s", error)
         return
     config, state = router.config, State(router)
-    new = differing(config, fresh)
+    new = config.differing(fresh)
     config.given = fresh.given
     fixed = sorted(name for name in new if BY_NAME[name].refusal or name in router.listeners.fixed)
     if fixed:
@@ -98,15 +98,6 @@ def reload(router: "Router", argv: Sequence[str], environ: Mapping[str, str]) ->
     for link in router.links if changed else ():
         if link.state is not LinkState.DOWN:  # One that is down is told when it comes back.
             link.tell(["config", changed], partial(_heard, state))
-
-
-def differing(config: Config, fresh: Config) -> dict[str, Any]:
-    """The directives that the file names, or did, and whose values are others by now."""
-    return {
-        name: fresh.values[name]
-        for name in {**config.given, **fresh.given}
-        if fresh.values[name] != config.values[name] and not BY_NAME[name].own
-    }
 
 
 def _heard(state: State, answer: str | RedisError) -> None:

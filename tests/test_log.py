@@ -16,7 +16,7 @@ import pytest
 
 from common import log
 from common.config import Config
-from common.log import NAMES, VERBOSE, Lines, follow, set_up
+from common.log import NAMES, VERBOSE, Lines, follow, follow_note, note, set_up
 from tests.reference import Reference
 from tests.resp_client import Status
 from tests.servers import ROOT, Shardis
@@ -69,6 +69,23 @@ class TestLog:
         for level in (logging.DEBUG, VERBOSE, logging.INFO, logging.WARNING):
             logger.log(level, "x")
         assert len(stream.getvalue().splitlines()) == heard
+
+    def test_another_process_follows(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """By what the router has written down; where that is nothing, or can't be, by its own configuration."""
+        config = Config.from_arguments(["--dir", str(tmp_path), "--rundir", str(tmp_path), "--loglevel", "warning"])
+        logger = set_up(config, "supervisor")
+        router = Config.from_arguments(config.arguments())
+        router.set([("loglevel", "verbose"), ("log-format", "logfmt"), ("log-timestamp-format", "iso8601")])
+        for before in ("", "half of a line"):
+            Path(config.log_note).write_text(before)
+            follow_note(config)
+            assert logger.level == logging.WARNING
+        note(router)
+        follow_note(config)
+        logger.log(VERBOSE, "heard")
+        assert re.search(r' role=supervisor timestamp="[^"]*T[^"]*" level=verbose ', capsys.readouterr().err)
+        note(Config.from_arguments(["--rundir", "/nonexistent"]))
+        assert "the supervisor's log can't follow: No such file" in capsys.readouterr().err
 
     def test_file(self, tmp_path: Path) -> None:
         logger = set_up(Config.from_arguments(["--dir", str(tmp_path), "--logfile", "a.log"]), "router")

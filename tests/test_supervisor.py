@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -22,107 +23,16 @@ import pytest
 from deploy.supervisor import BACKOFF_FIRST_S, BACKOFF_MAX_S, ECHO_S, HURRY_S, RAN_WELL_S, Child, Command, how_ended
 from tests.process_ends import wait_ended
 from tests.resp_client import Client, Status
-from tests.servers import ROOT, Shardis, free_port
-
-LINE_TIMEOUT_S = 30.0
-
-# A child: its name, what it does (run, stubborn, exit:N, first:N = exit N at the first start only, TERM:N).
-CHILD = """
-import os, select, signal, sys
-
-name, folder, act = sys.argv[1:4]
-fd = int(sys.argv[sys.argv.index("--supervisor-fd") + 1])
-
-def say(event):
-    os.write(1, f"{name} {event}\\n".encode())
-
-def stop(number, frame):
-    say("got SIGTERM")
-    if act != "stubborn":
-        os._exit(0)
-
-# A signal that comes just before select() does not interrupt it: the byte in this pipe does.
-wake, waker = os.pipe()
-os.set_blocking(waker, False)
-signal.set_wakeup_fd(waker)
-signal.signal(signal.SIGTERM, stop)
-first = not os.path.exists(f"{folder}/{name}")
-open(f"{folder}/{name}", "w").close()
-say(f"runs as {os.getpid()}")
-kind, _, status = act.partition(":")
-if kind == "exit" or kind == ("first" if first else "second"):
-    os._exit(int(status))
-while fd not in select.select([fd, wake], [], [])[0]:
-    os.read(wake, 1)
-say("is an orphan")
-"""
-
-RUN = """
-import sys
-from functools import partial
-from deploy.supervisor import Command, Supervisor
-
-timeout_s, script, folder = float(sys.argv[1]), *sys.argv[2:4]
-commands = []
-for word in sys.argv[4:]:
-    name, _, act = word.partition("=")
-    argv = [sys.executable, "-S", script, name, folder, act] if act != "missing" else ["/nonexistent/program"]
-    commands.append(Command(name, argv, is_router=name == "router", is_first=name == "first"))
-say = partial(print, flush=True)
-sys.exit(Supervisor(commands, timeout_s, say, say).run())
-"""
-
-
-class Group:
-    """A supervisor and its children, and the lines that they print."""
-
-    def __init__(self, folder: Path, children: tuple[str, ...], timeout_s: float, prefix: tuple[str, ...]) -> None:
-        script = folder / "child.py"
-        script.write_text(CHILD)
-        argv = [*prefix, sys.executable, "-c", RUN, str(timeout_s), str(script), str(folder), *children]
-        self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, cwd=ROOT)
-        assert self.process.stdout is not None
-        self.fd = self.process.stdout.fileno()
-        self.rest = b""
-        self.seen: list[str] = []
-
-    def line(self) -> str | None:
-        """The next line; None at the end, when no process of the group is left."""
-        while b"\n" not in self.rest:
-            assert select.select([self.fd], [], [], LINE_TIMEOUT_S)[0], f"nothing more after {self.seen}"
-            data = os.read(self.fd, 4096)
-            if not data:
-                return None
-            self.rest += data
-        line, _, self.rest = self.rest.partition(b"\n")
-        self.seen.append(line.decode())
-        return self.seen[-1]
-
-    def until(self, pattern: str) -> re.Match[str]:
-        while (line := self.line()) is not None:
-            if found := re.fullmatch(pattern, line):
-                return found
-        raise AssertionError(f"no {pattern!r} in {self.seen}")
-
-    def pids(self, count: int) -> dict[str, int]:
-        """Name and process id of the next `count` children that start."""
-        found = [self.until(r"(.+) runs as (\d+)") for _ in range(count)]
-        return {match[1]: int(match[2]) for match in found}
-
-    def finish(self) -> tuple[int, list[str]]:
-        """Waits until all are gone: the exit status, and the lines since the last one read."""
-        before = len(self.seen)
-        while self.line() is not None:
-            pass
-        return self.process.wait(LINE_TIMEOUT_S), self.seen[before:]
+from tests.servers import ROOT, Shardis, free_port, wait_until
+from tests.stand_ins import LINE_TIMEOUT_S, Group
 
 
 @pytest.fixture
 def group(tmp_path: Path) -> Iterator[Callable[..., Group]]:
     groups: list[Group] = []
 
-    def start(*children: str, timeout_s: float = 20.0, prefix: tuple[str, ...] = ()) -> Group:
-        groups.append(Group(tmp_path, children, timeout_s, prefix))
+    def start(*children: str, timeout_s: float = 20.0, prefix: tuple[str, ...] = (), **how: Any) -> Group:
+        groups.append(Group(tmp_path, children, timeout_s, prefix, **how))
         return groups[-1]
 
     yield start
@@ -192,7 +102,7 @@ class TestWhatComesFirst:
 
 
 class TestStopping:
-    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_router_first(self, group: Callable[..., Group], number: signal.Signals) -> None:
         one = group("shard 0=run", "router=run", "shard 1=run")
         one.pids(3)
@@ -268,11 +178,10 @@ class TestStopping:
         assert status == 0
         assert not [line for line in lines if "again" in line]
 
-    def test_nohup(self, group: Callable[..., Group]) -> None:
-        """A signal that whoever started it ignores is ignored."""
-        one = group("router=run", "shard 0=run", prefix=("env", "--ignore-signal=HUP"))
+    def test_what_whoever_started_it_ignores_is_ignored(self, group: Callable[..., Group]) -> None:
+        one = group("router=run", "shard 0=run", prefix=("env", "--ignore-signal=INT"))
         one.pids(2)
-        one.process.send_signal(signal.SIGHUP)
+        one.process.send_signal(signal.SIGINT)
         one.process.send_signal(signal.SIGTERM)
         assert one.finish()[1][0] == "got SIGTERM: stopping"
 
@@ -283,6 +192,74 @@ class TestStopping:
         status, lines = one.finish()  # The pipe ends only when all are gone.
         assert status == -signal.SIGKILL
         assert sorted(lines) == ["router is an orphan", "shard 0 is an orphan", "shard 1 is an orphan"]
+
+
+class TestHangUp:
+    """SIGHUP, which means one of two things."""
+
+    def test_to_read_the_configuration_again(self, group: Callable[..., Group], tmp_path: Path) -> None:
+        """The router is told, if there is no fault; nobody else is."""
+        one = group("shard 0=run", "router=run")
+        one.pids(2)
+        (tmp_path / "fault").touch()
+        for lines in ["reads again"], ["reads again", "router got SIGHUP"]:
+            one.process.send_signal(signal.SIGHUP)
+            assert [one.line() for _ in lines] == lines
+            (tmp_path / "fault").unlink(missing_ok=True)
+        one.process.send_signal(signal.SIGTERM)
+        assert "got SIGTERM: stopping" in one.finish()[1][0]
+
+    def test_a_router_that_is_just_starting(self, group: Callable[..., Group]) -> None:
+        """It takes the signal when it can."""
+        one = group("shard 0=run", "router=run")
+        one.until(r"shard 0 runs as \d+")
+        one.process.send_signal(signal.SIGHUP)
+        one.until("router got SIGHUP")
+
+    def test_the_end_of_the_terminal(self, group: Callable[..., Group]) -> None:
+        terminal, end = os.openpty()
+        one = group("shard 0=run", "router=run", prefix=("setsid", "--ctty"), stdin=end)
+        os.close(end)
+        one.pids(2)
+        os.close(terminal)
+        status, lines = one.finish()
+        assert (status, lines) == (0, ["got SIGHUP: stopping", "router got SIGTERM", "shard 0 got SIGTERM"])
+
+    def test_a_shell_whose_terminal_ends(self, group: Callable[..., Group]) -> None:
+        """It tells what it has started before the kernel does: the terminal is gone, and that is the same."""
+        terminal, end = os.openpty()
+        shell = "trap 'kill -HUP $!' HUP; \"$@\" & wait; wait"
+        one = group("router=run", prefix=("setsid", "--ctty", "bash", "-c", shell, "shell"), stdin=end)
+        os.close(end)
+        one.pids(1)
+        os.close(terminal)
+        assert one.finish()[1] == ["got SIGHUP: stopping", "router got SIGTERM"]
+
+    def test_from_anybody_else_when_the_terminal_is_gone(self, group: Callable[..., Group]) -> None:
+        terminal, end = os.openpty()
+        shell = 'trap : HUP; "$@" & wait; wait'
+        one = group("router=run", prefix=("setsid", "--ctty", "bash", "-c", shell, "shell"), stdin=end)
+        os.close(end)
+        supervisor = psutil.Process(one.pids(1)["router"]).parent()
+        os.close(terminal)
+        supervisor.send_signal(signal.SIGHUP)
+        assert [one.line(), one.line()] == ["reads again", "router got SIGHUP"]
+        supervisor.terminate()
+        assert one.finish()[1] == ["got SIGTERM: stopping", "router got SIGTERM"]
+
+    def test_nohup(self, group: Callable[..., Group]) -> None:
+        """The end of the terminal is nothing then; the other meaning stays."""
+        terminal, end = os.openpty()
+        one = group("router=run", prefix=("setsid", "--ctty", "nohup"), stdin=end)
+        os.close(end)
+        one.pids(1)
+        os.close(terminal)
+        while not select.select([one.fd], [], [], 0.05)[0]:  # One that comes before the kernel's is heard is none.
+            one.process.send_signal(signal.SIGHUP)
+        one.until("reads again")
+        one.process.terminate()
+        status, lines = one.finish()
+        assert status == 0 and "got SIGTERM: stopping" in lines
 
 
 class TestBackOff:
@@ -452,14 +429,6 @@ def ended(process: "subprocess.Popen[bytes]") -> Iterator[None]:
         yield
     finally:
         process.kill()
-
-
-def wait_until(holds: Callable[[], object]) -> None:
-    """For what another process does and tells nobody about."""
-    deadline_s = time.monotonic() + LINE_TIMEOUT_S
-    while not holds():
-        assert time.monotonic() < deadline_s, "waited in vain"
-        time.sleep(0.01)
 
 
 def answers(port: int) -> bool:
