@@ -17,7 +17,7 @@ sources="$root/deploy/systemd"
 prefix=/opt/shardis shards="" uninstall=false ready_made=false
 units=/etc/systemd/system conf=/etc/shardis/shardis.conf data=/var/lib/shardis
 names=(shardis.target shardis.socket shardis.slice shardis-prepare.service shardis-router.service
-    shardis-shard@.service shardis-metrics.service)
+    shardis-shard@.service shardis-metrics.service shardis-wait-start.service shardis-wait-stop.service)
 
 fail() {
     echo "install.sh: $1" >&2
@@ -47,7 +47,7 @@ done
 command -v systemctl >/dev/null || fail "there is no systemd: see README.md for a server without it"
 
 uninstall() {
-    # All by name: who stops a target does not wait for what stops with it.
+    # All by name: a target that has not started yet is not waited for.
     systemctl stop shardis.target shardis.socket shardis-router.service 'shardis-shard@*' shardis-metrics.service shardis-prepare.service \
         shardis.slice 2>/dev/null || true
     systemctl --quiet disable shardis.target 2>/dev/null || true

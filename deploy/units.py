@@ -14,12 +14,12 @@ Rule 1: it is the same however often it is done, and what has not changed is not
 import argparse
 import os
 import re
-import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from common.bind import addresses, tcp_socket
 from common.config import Config, ConfigError, read_text
 from common.open_files import FILES_BESIDE_CLIENTS
 
@@ -82,8 +82,8 @@ def apply(options: argparse.Namespace, units: Path, run: Run) -> int:
         print("The units are as they should be; reloading shardis.conf.")
         return run(["reload", TARGET])
     print(f"Restarting Shardis with {shards} shards: the data is re-hashed first if there were others.")
-    # Not "restart": that would start those again which are no longer wanted. All by name, for who stops a target does
-    # not wait for what stops with it; and a start before its end would keep shards that know nothing of the new number.
+    # Not "restart": that would start those again which are no longer wanted. All by name, for a target that has not
+    # started yet is not waited for; and a start before its end would keep shards that know nothing of the new number.
     return run(["stop", TARGET, SOCKET, ROUTER, SHARDS, METRICS, PREPARE]) or run(["start", TARGET])
 
 
@@ -114,7 +114,7 @@ def drop_ins(config: Config, cores: Sequence[int]) -> dict[str, str]:
         f"{ROUTER}.d/{OWN}": f"[Service]\nLimitNOFILE={config['maxclients'] + FILES_BESIDE_CLIENTS}\n",
     }
     if config["metrics-port"]:
-        first = address_text(next(iter(hosts(config["metrics-bind"].split(), is_there)), ""), config["metrics-port"])
+        first = address_text(next(iter(hosts(config["metrics-bind"], is_there)), ""), config["metrics-port"])
         made[f"{METRICS}.d/{OWN}"] = f"[Unit]\nDocumentation=http://{first}/\n"  # `systemctl status` shows it.
     if cores:
         # The router first: it is what all commands go through. Where there are more shards than cores they share.
@@ -133,30 +133,22 @@ def socket_text(config: Config) -> str:
     ports = [config[name] for name in ("port", "tls-port") if config[name]]
     if not ports:
         raise ValueError("port 0 would leave shardis.socket nothing to listen on")
-    streams = [address_text(host, port) for port in ports for host in hosts(config["bind"].split(), is_there)]
+    streams = [address_text(host, port) for port in ports for host in hosts(config["bind"], is_there)]
     if not streams:
         raise ValueError(f"bind {config['bind']} names no address of this machine")
     lines = ["[Socket]", "ListenStream=", *(f"ListenStream={stream}" for stream in streams)]
     return "".join(f"{line}\n" for line in [*lines, f"Backlog={config['tcp-backlog']}"])
 
 
-def hosts(addresses: Iterable[str], there: Callable[[str], bool]) -> list[str]:
+def hosts(bind: str, there: Callable[[str], bool]) -> list[str]:
     """The addresses to listen on, as numbers."""
-    named = {"*": "0.0.0.0", "::*": "::"}
-    found = []
-    for address in addresses:
-        host = named.get(address.removeprefix("-"), address.removeprefix("-"))
-        if not address.startswith("-") or there(host):
-            found.append(host)
-    return found
+    return [address.host for address in addresses(bind) if not address.may_miss or there(address.host)]
 
 
 def is_there(host: str) -> bool:
     """Whether this machine has the address."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.bind((host, 0))
+        tcp_socket(host, 0, 1).close()
     except OSError:
         return False
     return True

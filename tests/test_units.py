@@ -9,7 +9,6 @@ import pytest
 
 from common.config import Config
 from deploy import units
-from deploy.__main__ import CONFIG_FILE
 from tests.servers import ROOT
 
 SOURCES = ROOT / "deploy" / "systemd"
@@ -21,7 +20,7 @@ class Machine:
     def __init__(self, folder: Path, *directives: str) -> None:
         self.units = folder / "units"
         self.units.mkdir()
-        self.conf = folder / CONFIG_FILE
+        self.conf = folder / Path(units.CONFIG).name
         self.conf.write_text("# mine\n" + "".join(f"{line}\n" for line in ("bind 127.0.0.1", "shards 2", *directives)))
         self.calls: list[list[str]] = []
         self.active = True
@@ -135,7 +134,7 @@ def test_cores_are_given_away_in_turn() -> None:
 
 def test_addresses() -> None:
     there = {"0.0.0.0", "::1"}
-    found = units.hosts(["*", "-::*", "-::1", "10.0.0.7"], there.__contains__)
+    found = units.hosts("* -::* -::1 10.0.0.7", there.__contains__)
     assert found == ["0.0.0.0", "::1", "10.0.0.7"]
     assert units.address_text("::1", 6379) == "[::1]:6379"
     assert units.is_there("127.0.0.1") and not units.is_there("192.0.2.1")
@@ -165,7 +164,7 @@ def test_a_bad_configuration_is_refused_before_anything_is_done(
 
 
 def test_the_configuration_that_is_shipped() -> None:
-    config = Config.from_arguments([str(SOURCES / CONFIG_FILE)])
+    config = Config.from_arguments([str(SOURCES / Path(units.CONFIG).name)])
     assert (config["dir"], config["rundir"], config["shards"]) == ("/var/lib/shardis", "/run/shardis", 1)
     assert config.without_effect() == []
     limit = f"LimitNOFILE={config['maxclients'] + units.FILES_BESIDE_CLIENTS}\n"

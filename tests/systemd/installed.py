@@ -20,6 +20,8 @@ ALL = (
     "shardis-prepare.service",
     "shardis-router.service",
     "shardis-metrics.service",
+    "shardis-wait-start.service",
+    "shardis-wait-stop.service",
 )
 
 

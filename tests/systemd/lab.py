@@ -23,6 +23,8 @@ RUN_TIMEOUT_S = 120.0
 POLL_S = 0.02
 CGROUPS = [Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified")]
 """Where control groups of version 2 may be."""
+OLD_CGROUPS = [Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup/systemd")]
+"""Where those of version 1 are, on a machine that limits memory by them."""
 
 # What would reach the kernel or the devices, which are shared with the machine outside.
 MASKED = [
@@ -51,12 +53,23 @@ MASKED = [
 INIT = """#!/bin/bash
 set -e
 cd "$1"
+memory=$2 # Whether it is limited by control groups of version 1: of those, systemd is to see no others.
 mount --make-rprivate /
-shift
+shift 2
 while [ $# -gt 0 ]; do mount --bind "$1" ".$2"; mount -o remount,bind,ro ".$2"; shift 2; done
 mount -t proc proc proc
 mount --rbind /sys sys
-mount -t cgroup2 cgroup2 sys/fs/cgroup
+if [ "$memory" ]; then
+    mount -t tmpfs tmpfs sys/fs/cgroup
+    mkdir sys/fs/cgroup/{unified,memory,systemd}
+    mount -t cgroup2 cgroup2 sys/fs/cgroup/unified
+    mount -t cgroup -o memory cgroup sys/fs/cgroup/memory
+    mount -t cgroup -o none,name=systemd cgroup sys/fs/cgroup/systemd
+    grep -E '^(#|memory)' proc/cgroups >cgroups
+    mount --bind cgroups proc/cgroups
+else
+    mount -t cgroup2 cgroup2 sys/fs/cgroup
+fi
 mount --rbind /dev dev
 for d in run tmp mnt; do mount -t tmpfs tmpfs $d; done
 mkdir mnt/outside
@@ -78,6 +91,8 @@ class Lab:
     def __init__(self, binds: dict[str, Path]) -> None:
         self.binds = binds
         self.folder = Path()
+        self.cgroups: list[Path] = []
+        """Its control groups: of version 2, then those of version 1."""
         self.init: subprocess.Popen[bytes] | None = None
         self.pid1 = 0
 
@@ -85,7 +100,8 @@ class Lab:
         """Raises NoLab."""
         refuse()
         self.folder = Path(tempfile.mkdtemp(prefix="shardis-lab.", dir="/var/tmp"))
-        self.cgroup = next(path for path in CGROUPS if is_cgroup2(path)) / self.folder.name
+        old = OLD_CGROUPS if all(map(is_cgroup, OLD_CGROUPS)) else []
+        self.cgroups = [path / self.folder.name for path in (next(filter(is_cgroup, CGROUPS)), *old)]
         try:
             self.make()
             self.boot()
@@ -130,15 +146,18 @@ class Lab:
             (self.root / inside.lstrip("/")).mkdir(parents=True, exist_ok=True)
         (self.folder / "init").write_text(INIT)
         (self.folder / "init").chmod(0o755)
-        self.cgroup.mkdir()
+        for path in self.cgroups:
+            path.mkdir()
 
     def boot(self) -> None:
         """Starts it and waits until it has booted.  Raises NoLab."""
         binds = [word for inside, outside in self.binds.items() for word in (str(outside), inside)]
-        enter = 'echo $$ > "$0"; exec unshare --mount --pid --fork --kill-child --uts --ipc --cgroup "$@"'
+        groups = "".join(f"echo $$ > {path}/cgroup.procs; " for path in self.cgroups)
+        enter = groups + 'exec unshare --mount --pid --fork --kill-child --uts --ipc --cgroup "$0" "$@"'
+        memory = "memory" if len(self.cgroups) > 1 else ""
         with open(self.folder / "console", "wb") as console:
             self.init = subprocess.Popen(
-                ["bash", "-c", enter, f"{self.cgroup}/cgroup.procs", f"{self.folder}/init", str(self.root), *binds],
+                ["bash", "-c", enter, f"{self.folder}/init", str(self.root), memory, *binds],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console,
             )  # fmt: skip
         deadline_s = time.monotonic() + BOOT_TIMEOUT_S
@@ -154,6 +173,11 @@ class Lab:
         self.pid1 = int(pids[0]) if pids else 0
         state = self.run("systemctl", "is-system-running").stdout if pids else ""
         return state.strip() in ("running", "degraded")
+
+    def limits_memory(self) -> bool:
+        """Whether MemoryMax= is kept inside."""
+        known = self.run("sh", "-c", "cat /sys/fs/cgroup/cgroup.controllers; ls /sys/fs/cgroup").stdout.split()
+        return "memory" in known
 
     def shut_down(self) -> None:
         """In order."""
@@ -193,9 +217,10 @@ class Lab:
         for path in (self.root, self.folder):
             subprocess.run(["umount", "-l", str(path)], capture_output=True)
         shutil.rmtree(self.folder, ignore_errors=True)
-        for folder, _, _ in os.walk(self.cgroup, topdown=False):
-            with contextlib.suppress(OSError):  # What is not empty yet stays; it holds nothing.
-                os.rmdir(folder)
+        for path in self.cgroups:
+            for folder, _, _ in os.walk(path, topdown=False):
+                with contextlib.suppress(OSError):  # What is not empty yet stays; it holds nothing.
+                    os.rmdir(folder)
 
 
 def refuse() -> None:
@@ -205,11 +230,11 @@ def refuse() -> None:
     for program in ("systemctl", "unshare", "nsenter", "mount", "pivot_root", "bash"):
         if shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin") is None:
             raise NoLab(f"there is no {program} here")
-    if not any(map(is_cgroup2, CGROUPS)):
+    if not any(map(is_cgroup, CGROUPS)):
         raise NoLab("there are no control groups of version 2 here")
 
 
-def is_cgroup2(path: Path) -> bool:
+def is_cgroup(path: Path) -> bool:
     return (path / "cgroup.procs").exists() and os.access(path, os.W_OK)
 
 

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
+from common.slot import shard_of_slot, slot_of
 from tests.certificates import Authority, connect
 from tests.resp_client import Client, Error, Status
 from tests.servers import free_port
@@ -65,6 +66,10 @@ def ready(service: Installed) -> bool:
     return service.show(ROUTER, "StatusText").startswith(f"{SHARDS} of {SHARDS} shards ready")
 
 
+def shard_of(key: str) -> int:
+    return shard_of_slot(slot_of(key.encode()), SHARDS)
+
+
 def restarts(service: Installed, unit: str) -> int:
     return int(service.show(unit, "NRestarts"))
 
@@ -106,6 +111,7 @@ def test_start(service: Installed) -> None:
     port = str(service.port)
     assert service.lab.check("redis-cli", "-p", port, "PING") == "PONG\n"
     assert service.lab.check("redis-cli", "-p", port, "SET", "key:0", "0") == "OK\n"
+    service.until(lambda: service.show(METRICS, "ActiveState") == "active", "the metrics, which nobody waits for")
     units = [*ALL, *(f"shardis-shard@{index}.service" for index in range(SHARDS))]
     assert {unit: service.show(unit, "ActiveState") for unit in units} == dict.fromkeys(units, "active")
     assert ready(service)
@@ -286,11 +292,12 @@ def is_anything_active(service: Installed) -> bool:
 
 
 def test_stop(service: Installed) -> None:
-    """The router first, then the shards; nobody has to be killed, and what was answered is on disk."""
+    """One command, which returns when all have stopped: the router first, then the shards. Nobody has to be killed, and
+    what was answered is on disk."""
     with load(service, seed=5) as writers:
         wait_for_progress(writers, 50)
         service.systemctl("stop", "shardis.target")
-        service.until(lambda: not is_anything_active(service), "all has stopped")
+        assert not is_anything_active(service)
         results = [service.show(unit, "Result") for unit in (ROUTER, "shardis-shard@0.service", SHARD)]
         assert results == ["success"] * 3
         service.systemctl("start", "shardis.target")
@@ -300,6 +307,15 @@ def test_stop(service: Installed) -> None:
     stopped = journal[: journal.rindex("Stopped shardis-prepare")]
     order = [stopped.rindex(f"Stopped {unit}") for unit in (ROUTER, SHARD)]
     assert order == sorted(order)
+
+
+def test_restart(service: Installed) -> None:
+    """One command, too, which returns when all serve."""
+    units = [ROUTER, *(f"shardis-shard@{index}.service" for index in range(SHARDS))]
+    before = [service.main_pid(unit) for unit in units]
+    service.systemctl("restart", "shardis.target")
+    assert not {"0", *before} & {service.main_pid(unit) for unit in units}
+    assert_has_keys(service)
 
 
 def test_a_damaged_log_is_not_tried_again_and_again(service: Installed) -> None:
@@ -322,6 +338,64 @@ def test_a_damaged_log_is_not_tried_again_and_again(service: Installed) -> None:
     assert_has_keys(service)
 
 
+@pytest.mark.parametrize("unit", [SHARD, ROUTER])
+def test_what_fails_again_and_again_is_given_up(service: Installed, unit: str) -> None:
+    """As its unit says; without the cause, the two words that README.md names mend it, and the one alone does not."""
+    assert [service.show(unit, f"StartLimit{what}") for what in ("Burst", "IntervalUSec")] == ["20", "1min"]
+    folder, cause = f"/run/systemd/system/{unit}.d", "/run/cause"
+    lines = f"[Unit]\nStartLimitBurst=4\n[Service]\nExecStartPre=/bin/sh -c '[ ! -e {cause} ] || kill -KILL $$$$'\n"
+    service.lab.check("sh", "-c", 'touch $0; mkdir -p $1; printf %s "$2" >$1/fails.conf', cause, folder, lines)
+    service.systemctl("daemon-reload")
+    service.kill(unit, "KILL")
+    service.until(lambda: service.show(unit, "ActiveState") == "failed", f"{unit} is given up")
+    assert "Start request repeated too quickly" in service.lab.run("systemctl", "status", unit).stdout
+    if unit == ROUTER:
+        with pytest.raises(ConnectionRefusedError):
+            service.connect()
+    else:
+        assert "down: shard 1" in service.show(ROUTER, "StatusText")
+        with service.connect() as client:
+            answers = [client.call("GET", f"key:{number}") for number in range(KEYS)]
+        assert any(type(answer) is bytes for answer in answers)
+    service.lab.check("rm", cause)
+    assert service.lab.run("systemctl", "start", unit).returncode
+    service.systemctl("reset-failed", "shardis*")
+    service.systemctl("start", "shardis.target")
+    service.until(lambda: ready(service), "all serve again")
+    assert_has_keys(service)
+    service.lab.check("rm", "-r", folder)
+    service.systemctl("daemon-reload")
+
+
+def test_who_goes_first_when_memory_is_short(service: Installed) -> None:
+    """The metrics before anything else of this machine, the router last; and a process goes alone."""
+    may_lower = service.lab.run("sh", "-c", "echo -1 >/proc/self/oom_score_adj").returncode == 0  # Not in a container.
+    for unit, score in {METRICS: 200, SHARD: -200, ROUTER: -500}.items():
+        assert [service.show(unit, f"OOM{what}") for what in ("ScoreAdjust", "Policy")] == [str(score), "stop"]
+        if score > 0 or may_lower:
+            assert int(service.lab.check("cat", f"/proc/{service.main_pid(unit)}/oom_score_adj")) == score
+
+
+def test_a_shard_that_runs_into_its_wall(service: Installed) -> None:
+    """It is killed by the kernel in the middle of a command, and is back with its data; the others serve on."""
+    if not service.lab.limits_memory():
+        pytest.skip("nothing limits memory in the lab: this machine has no control group of memory to give")
+    before, others = restarts(service, SHARD), [service.main_pid(unit) for unit in (ROUTER, "shardis-shard@0.service")]
+    member = next(name for name in map("set:{}".format, range(KEYS)) if shard_of(name) == 1)
+    service.systemctl("set-property", "--runtime", SHARD, "MemoryMax=100M")
+    with service.connect() as client:
+        assert client.call("SADD", member, "x" * 1000) == 1
+        answer = client.call("SRANDMEMBER", member, -1_000_000)
+        assert isinstance(answer, Error) and "outcome of this command is unknown" in str(answer)
+        service.until(lambda: restarts(service, SHARD) == before + 1 and ready(service), "the shard is back")
+        assert client.call("SCARD", member) == 1
+        client.call("DEL", member)
+    assert "status=9/KILL" in service.lab.check("journalctl", "--no-pager", "-u", SHARD)
+    assert [service.main_pid(unit) for unit in (ROUTER, "shardis-shard@0.service")] == others
+    service.systemctl("set-property", "--runtime", SHARD, "MemoryMax=infinity")
+    assert_has_keys(service)
+
+
 def test_metrics(service: Installed) -> None:
     """Where `systemctl status` says, and again after it was killed."""
     address = service.show(METRICS, "Documentation")
@@ -335,7 +409,7 @@ def test_metrics(service: Installed) -> None:
     service.until(lambda: "redis_up 1.0" in text() and 'shardis_shard_up{shard="2"} 1.0' in text(), "all is told")
 
 
-@pytest.mark.parametrize("unit", [ROUTER, SHARD, METRICS, "shardis-prepare.service"])
+@pytest.mark.parametrize("unit", [SHARD, *(unit for unit in ALL if unit.endswith(".service"))])
 def test_hardening(service: Installed, unit: str) -> None:
     limit = f"--threshold={EXPOSURE_MAX}"
     service.lab.check("systemd-analyze", "security", "--no-pager", limit, unit)
