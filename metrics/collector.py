@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 
 from metrics.durations import buckets
 from metrics.facts import Facts, number
-from metrics.names import INSTANCE_INFO, NAMES, SHARD_NAMES, STATUS
+from metrics.names import INSTANCE_INFO, NAMES, OWN_INFO, SHARD_NAMES, STATUS
 
 MICROSECOND_S = 1e-6
 
@@ -59,6 +59,15 @@ def _single(name: str, help_: str, value: float, *, is_counter: bool) -> Metric:
     return found
 
 
+def with_types(text: bytes) -> bytes:
+    """The text format, with these as what they are: they are counters in it, and in no other."""
+    for name in NAMES:
+        if name.is_counter and not name.name.endswith("_total"):
+            head = b"# TYPE redis_%s " % name.name.encode()
+            text = text.replace(head + b"untyped\n", head + b"counter\n")
+    return text
+
+
 def figures(facts: Facts) -> Iterator[Metric]:
     """What INFO says, and what kind of server it is."""
     for name in NAMES:
@@ -66,11 +75,14 @@ def figures(facts: Facts) -> Iterator[Metric]:
         if value is not None:
             figure = STATUS[value] if value in STATUS else number(value)
             yield _single(f"redis_{name.name}", name.help, figure, is_counter=name.is_counter)
-    info = _gauge("redis_instance_info", "What kind of server it is.", *INSTANCE_INFO)
-    info.add_metric([facts.text(*place) for place in INSTANCE_INFO.values()], 1.0)
-    yield info
+    for series, labels in (("redis_instance_info", INSTANCE_INFO), ("shardis_info", OWN_INFO)):
+        info = _gauge(series, "What kind of server it is.", *labels)
+        info.add_metric([facts.text(*place) for place in labels.values()], 1.0)
+        yield info
     started_s = facts.now_s - facts.number("server", "uptime_in_seconds")
     yield GaugeMetricFamily("redis_start_time_seconds", "When the router was started, as unix time.", round(started_s))
+    forked_s = facts.number("stats", "latest_fork_usec") * MICROSECOND_S
+    yield GaugeMetricFamily("redis_latest_fork_seconds", "Duration of the last fork.", forked_s)
 
 
 def keys(facts: Facts) -> Iterator[Metric]:

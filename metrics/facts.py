@@ -43,6 +43,11 @@ class Facts:
         """A field that is a number."""
         return number(self.sections.get(section, {}).get(name), default)
 
+    @property
+    def counted_bytes(self) -> float:
+        """What of the memory in use counts for `maxmemory`: not what the processes took when they were empty."""
+        return max(0.0, self.number("memory", "used_memory") - self.number("memory", "mem_not_counted_for_evict"))
+
     def text(self, section: str, name: str) -> str:
         return str(self.sections.get(section, {}).get(name, ""))
 

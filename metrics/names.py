@@ -1,7 +1,7 @@
 """The figures of INFO by the names that redis_exporter gives them, so that its dashboards and alerts serve here too.
 
-A name without `redis_`; what Redis counts up is a counter, all else a gauge. Rule: no series is told that would be a
-lie: a field that INFO leaves out is left out here, and so is all that this server does not have.
+A name without `redis_`; what Redis counts up is a counter, all else a gauge, but for what redis_exporter takes for one.
+Rule: no series is told that would be a lie: a field that INFO leaves out is left out here.
 """
 
 from typing import NamedTuple
@@ -42,6 +42,8 @@ NAMES: tuple[Name, ...] = (
         connected_clients connected_clients Clients that are connected.
         blocked_clients blocked_clients Clients that wait in a blocking command.
         maxclients max_clients Clients that may be connected at once.
+        maxclients config_maxclients The directive for that.
+        cluster_connections cluster_connections Connections of other nodes of a cluster.
         tracking_clients tracking_clients Clients that are told when keys change that they cache.
         pubsub_clients pubsub_clients Clients that have subscribed.
         watching_clients watching_clients Clients that watch keys.
@@ -62,16 +64,26 @@ NAMES: tuple[Name, ...] = (
         used_memory_overhead memory_used_overhead_bytes Memory that is no data.
         used_memory_startup memory_used_startup_bytes Memory of the processes before they had data.
         used_memory_dataset memory_used_dataset_bytes Memory of the data.
+        used_memory_lua memory_used_lua_bytes Memory of the Lua interpreter.
+        used_memory_scripts memory_used_scripts_bytes Memory of scripts.
+        number_of_cached_scripts number_of_cached_scripts Scripts that are kept.
         maxmemory memory_max_bytes Limit of the data, 0 for none.
+        maxmemory config_maxmemory The directive for that.
         total_system_memory total_system_memory_bytes Memory of the machine.
         mem_fragmentation_ratio mem_fragmentation_ratio Memory that the kernel counts to memory in use.
         mem_fragmentation_bytes mem_fragmentation_bytes Memory that is lost between values.
         mem_not_counted_for_evict mem_not_counted_for_eviction_bytes Memory that does not count for maxmemory.
         mem_clients_normal mem_clients_normal Memory of clients.
+        mem_clients_slaves mem_clients_slaves Memory of replicas.
         mem_aof_buffer mem_aof_buffer_bytes Memory of the log's buffers.
         allocator_active allocator_active_bytes Memory that the allocator has in use.
         allocator_allocated allocator_allocated_bytes Memory that was allocated.
         allocator_resident allocator_resident_bytes Memory of the allocator, as the kernel counts it.
+        allocator_frag_ratio allocator_frag_ratio Memory that the allocator has in use to what was allocated.
+        allocator_frag_bytes allocator_frag_bytes What lies between the two.
+        allocator_rss_ratio allocator_rss_ratio Memory that the allocator holds to what it has in use.
+        allocator_rss_bytes allocator_rss_bytes What lies between the two.
+        active_defrag_running active_defrag_running Whether memory is being compacted.
         lazyfree_pending_objects lazyfree_pending_objects Values that are still to be freed.
         lazyfreed_objects lazyfreed_objects Values that were freed bit by bit.
         """,
@@ -118,11 +130,20 @@ NAMES: tuple[Name, ...] = (
         pubsub_channels pubsub_channels Channels that somebody has subscribed to.
         pubsub_patterns pubsub_patterns Patterns that somebody has subscribed to.
         pubsubshard_channels pubsubshard_channels Shard channels that somebody has subscribed to.
-        latest_fork_usec latest_fork_usec Duration of the last fork.
         tracking_total_keys tracking_total_keys Keys that clients cache.
         tracking_total_items tracking_total_items Keys that clients cache, times those clients.
         tracking_total_prefixes tracking_total_prefixes Prefixes of keys that clients cache.
         current_eviction_exceeded_time current_eviction_exceeded_time_ms Milliseconds over maxmemory, since it is so.
+        expired_time_cap_reached_count expired_time_cap_reached_total Times that removing keys took too long for one go.
+        migrate_cached_sockets migrate_cached_sockets_total Connections that are kept for MIGRATE.
+        slave_expires_tracked_keys slave_expires_tracked_keys Keys that a replica expires by itself.
+        active_defrag_hits defrag_hits Values that were compacted.
+        active_defrag_misses defrag_misses Values that were not worth it.
+        active_defrag_key_hits defrag_key_hits Keys that were compacted.
+        active_defrag_key_misses defrag_key_misses Keys that were not worth it.
+        sync_full replica_resyncs_full Replicas that were sent all data.
+        sync_partial_ok replica_partial_resync_accepted Replicas that were sent what they lacked.
+        sync_partial_err replica_partial_resync_denied Replicas that could not be.
         """,
     ),
     *_counters(
@@ -136,7 +157,6 @@ NAMES: tuple[Name, ...] = (
         total_net_repl_output_bytes net_repl_output_bytes_total Bytes to replicas.
         rejected_connections rejected_connections_total Connections that were turned away.
         expired_keys expired_keys_total Keys whose time has come.
-        expired_time_cap_reached_count expired_time_cap_reached_total Times that removing them took too long for one go.
         expire_cycle_cpu_milliseconds expire_cycle_cpu_time_ms_total Milliseconds spent with removing expired keys.
         evicted_keys evicted_keys_total Keys that were removed for want of memory.
         evicted_clients evicted_clients_total Clients that were closed for want of memory.
@@ -148,6 +168,8 @@ NAMES: tuple[Name, ...] = (
         dump_payload_sanitizations dump_payload_sanitizations Values from outside that were looked through.
         total_reads_processed total_reads_processed Reads from clients.
         total_writes_processed total_writes_processed Writes to clients.
+        io_threaded_reads_processed io_threaded_reads_processed Reads by I/O threads.
+        io_threaded_writes_processed io_threaded_writes_processed Writes by I/O threads.
         client_query_buffer_limit_disconnections client_query_buffer_limit_disconnections_total Too long requests.
         client_output_buffer_limit_disconnections client_output_buffer_limit_disconnections_total Slow readers.
         acl_access_denied_auth acl_access_denied_auth_total Failed authentications.
@@ -164,6 +186,8 @@ NAMES: tuple[Name, ...] = (
         repl_backlog_active repl_backlog_is_active Whether there is a backlog for replicas.
         repl_backlog_size replication_backlog_bytes Size of that backlog.
         repl_backlog_histlen repl_backlog_history_bytes Bytes in that backlog.
+        repl_backlog_first_byte_offset repl_backlog_first_byte_offset Offset of the first of them.
+        second_repl_offset second_repl_offset Offset up to which a second history is taken, -1 for none.
         """,
     ),
     *_counters(
@@ -194,11 +218,15 @@ INSTANCE_INFO = {
     "run_id": ("server", "run_id"),
     "process_id": ("server", "process_id"),
     "master_replid": ("replication", "master_replid"),
-    "valkey_version": ("server", "valkey_version"),
-    "shardis_shards": ("server", "shardis_shards"),
-    "shardis_speed": ("server", "shardis_speed"),
 }
 """The labels of redis_instance_info."""
+
+OWN_INFO = {
+    "shards": ("server", "shardis_shards"),
+    "speed": ("server", "shardis_speed"),
+    "valkey_version": ("server", "valkey_version"),
+}
+"""Those of shardis_info."""
 
 
 class ShardName(NamedTuple):

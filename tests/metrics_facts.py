@@ -32,7 +32,9 @@ def facts(now_s: float = 1000.0, *shards: dict[str, Any], **changed: Any) -> Fac
     sections: dict[str, dict[str, Any]] = {
         "server": {"uptime_in_seconds": 100, "tcp_port": 6379, "redis_version": "7.2.4", "valkey_version": "9.1.0"},
         "clients": {"connected_clients": 5, "blocked_clients": 1, "maxclients": 100},
-        "memory": {"used_memory": 1000, "maxmemory": 0, "maxmemory_policy": "noeviction"},
+        "memory": {
+            "used_memory": 1000, "mem_not_counted_for_evict": 0, "maxmemory": 0, "maxmemory_policy": "noeviction"
+        },
         "persistence": {"aof_enabled": 1, "aof_rewrite_in_progress": 0, "aof_last_write_status": "ok"},
         "stats": {
             "total_commands_processed": 0, "total_net_input_bytes": 0, "total_net_output_bytes": 0, "keyspace_hits": 0,

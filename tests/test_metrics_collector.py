@@ -9,7 +9,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from common.command_stats import CommandStats
-from metrics.collector import Snapshot
+from metrics.collector import Snapshot, with_types
 from metrics.facts import Facts
 from tests.metrics_facts import facts, shard, silent_shard
 
@@ -59,6 +59,7 @@ def test_figures_of_info() -> None:
     assert found["redis_commands_processed_total"] == 8 and found["redis_cpu_sys_seconds_total"] == 1.5
     assert found["redis_memory_max_bytes"] == 0 and found["redis_aof_last_write_status"] == 1
     assert samples(facts(aof_last_write_status="err"))["redis_aof_last_write_status"] == 0
+    assert found["redis_latest_fork_seconds"] == 0 and found["redis_config_maxclients"] == 100
     info = next(series for series in found if series.startswith("redis_instance_info{"))
     assert 'role="master"' in info and 'redis_version="7.2.4"' in info and 'tcp_port="6379"' in info
 
@@ -133,8 +134,9 @@ def test_both_formats_are_what_their_parsers_take() -> None:
 
 
 def test_the_types() -> None:
-    found = {family.name: family.type for family in parse_text(exposition.generate_latest(registry(busy())).decode())}
+    text = with_types(exposition.generate_latest(registry(busy())))
+    found = {family.name: family.type for family in parse_text(text.decode())}
     assert found["redis_commands_processed"] == "counter" and found["redis_connected_clients"] == "gauge"
     assert found["redis_commands_latencies_usec"] == "histogram"
     assert found["redis_latency_percentiles_usec"] == "summary"
-    assert found["redis_total_error_replies"] == "unknown"
+    assert found["redis_total_error_replies"] == "counter"  # In OpenMetrics no counter may be called so.

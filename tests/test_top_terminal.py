@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pexpect
 import pytest
 
+from tests.certificates import Authority
 from tests.servers import ROOT, Shardis, free_port
 
 TIMEOUT_S = 60
@@ -133,6 +134,15 @@ def test_one_frame(server: Shardis) -> None:
     assert "all 2 shards ready" in done.stdout and "\x1b" not in done.stdout and "INFO" in done.stdout
 
 
+def test_one_frame_over_tls(tls_server: Shardis, authority: Authority) -> None:
+    port = tls_server.options["tls-port"]
+    done = run("-p", port, "--tls", "--cacert", authority.path, "--once", "--interval", 0.1)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"127.0.0.1:{port}" in done.stdout and "all 2 shards ready" in done.stdout
+    done = run("-p", port, "--tls", "--cacert", "/nosuch", "--once")
+    assert (done.returncode, done.stderr) == (1, "shardis top: /nosuch: No such file or directory\n")
+
+
 def test_without_a_terminal(server: Shardis) -> None:
     done = run("-p", server.port)
     assert (done.returncode, done.stdout) == (2, "") and "--once prints one frame" in done.stderr
@@ -145,7 +155,9 @@ def test_nobody_there() -> None:
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("words", [["--interval", "0"], ["--sort", "size"], ["-p", "x"], ["--nonsense"]])
+@pytest.mark.parametrize(
+    "words", [["--interval", "0"], ["--sort", "size"], ["-p", "x"], ["--nonsense"], ["--cert", "x"]]
+)
 def test_bad_options(words: list[str]) -> None:
     done = run(*words)
     assert done.returncode == 2 and "usage: shardis top" in done.stderr

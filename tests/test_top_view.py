@@ -71,6 +71,14 @@ def test_one_frame_has_everything() -> None:
     assert sum("COMMAND" in line for line in lines) == 30 and not any("quit" in line for line in lines)
 
 
+def test_of_a_limit_there_is_what_counts_for_it() -> None:
+    shown = State("here")
+    shown.look(facts(1000.0, used_memory=118 << 20, mem_not_counted_for_evict=117 << 20, maxmemory=2 << 20))
+    assert any("1.0 MB of 2.0 MB" in line for line in drawn(shown))
+    shown.look(facts(1001.0, used_memory=118 << 20, mem_not_counted_for_evict=117 << 20))
+    assert any("118 MB" in line and " of " not in line for line in drawn(shown))
+
+
 def test_before_the_first_look() -> None:
     assert any("connecting" in line for line in drawn(State("here")))
 

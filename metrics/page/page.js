@@ -63,7 +63,9 @@ for (const what of CHARTS) new Chart($("#charts"), what);
 const TILES = [
   ["Commands per second", sample => format.count(sample.ops)],
   ["p99 latency", sample => format.micros(sample.p99)],
-  ["Memory", sample => format.bytes(sample.memory), status => status.maxmemory ? "of " + format.bytes(status.maxmemory) : ""],
+  ["Memory", sample => format.bytes(sample.memory),
+    // Not all of it counts for the limit.
+    status => status.maxmemory ? format.bytes(status.counted) + " of " + format.bytes(status.maxmemory) : ""],
   ["Keys", sample => sample.keys == null ? "–" : sample.keys.toLocaleString("en")],
   ["Hit ratio", sample => format.percent(sample.hit_ratio)],
   ["Clients", sample => format.count(sample.clients), status => "of " + format.count(status.maxclients)],

@@ -4,9 +4,13 @@ Exit status: 0; 1 if the server can't be reached at the start, or will not talk;
 """
 
 import argparse
+import functools
+import getpass
 import os
+import ssl
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,6 +35,7 @@ A password on the command line is seen by others on this machine: REDISCLI_AUTH 
 Examples:
   shardis top
   shardis top -h 10.0.0.7 -p 7000 --user watcher
+  shardis top -h db.example.org --tls --cacert ca.pem --cert app.pem --key app.key
   shardis top -s /run/shardis.sock --sort calls
   shardis top --once --interval 5 >figures.txt
 """
@@ -54,14 +59,29 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("-a", "--pass", dest="password", help=f"his password (default: {PASSWORD_VARIABLE})")
     made.add_argument("--tls", action="store_true", help="connect with TLS")
     made.add_argument("--cacert", metavar="FILE", help="who must have signed the server's certificate")
+    made.add_argument("--cacertdir", metavar="DIR", help="a folder of such (default: whom this machine trusts)")
     made.add_argument("--cert", metavar="FILE", help="the certificate to show")
-    made.add_argument("--key", metavar="FILE", help="its key")
+    made.add_argument("--key", metavar="FILE", help="its key (default: it is in the same file)")
     made.add_argument("--insecure", action="store_true", help="take any certificate")
     made.add_argument("--interval", type=seconds, default=1.0, metavar="SECONDS", help="between two looks (default: 1)")
     made.add_argument("--sort", choices=SORTS, default="time", help="the order of the commands (default: %(default)s)")
     made.add_argument("--once", action="store_true", help="print one frame, of one interval, and end")
     made.add_argument("--help", action="help", help="show this and exit")
     return made
+
+
+def arguments(argv: Sequence[str]) -> argparse.Namespace:
+    """What is said there. Where half of it would be passed over, the connection would not be what it seems to be."""
+    made = parser()
+    said = made.parse_args(argv)
+    about_tls = [f"--{name}" for name in ("cacert", "cacertdir", "cert", "key", "insecure") if getattr(said, name)]
+    if about_tls and not said.tls:
+        made.error(f"{about_tls[0]} takes --tls")
+    if said.tls and said.socket:
+        made.error("--tls is for host and port, not for a Unix socket")
+    if said.key and not said.cert:
+        made.error("--key takes --cert")
+    return said
 
 
 def seconds(text: str) -> float:
@@ -73,11 +93,15 @@ def seconds(text: str) -> float:
 
 def main(argv: Sequence[str]) -> int:
     """Runs it; the exit status."""
-    said = parser().parse_args(argv)
+    said = arguments(argv)
     if not said.once and not is_one():
         sys.stderr.write("shardis top: this is no terminal; --once prints one frame\n")
         return 2
-    connection = connection_of(said)
+    try:
+        connection = connection_of(said)
+    except Refused as error:
+        sys.stderr.write(f"shardis top: {error}\n")
+        return 1
     state = State(connection.name, interval_s=said.interval, sort=said.sort)
     try:
         state.look(connection.look())
@@ -96,16 +120,40 @@ def main(argv: Sequence[str]) -> int:
 
 
 def connection_of(said: argparse.Namespace) -> Connection:
-    arguments: dict[str, Any] = {
-        "username": said.user,
-        "password": said.password or os.environ.get(PASSWORD_VARIABLE) or None,
-    }
+    """Not connected yet.  Raises Refused."""
+    who = {"username": said.user, "password": said.password or os.environ.get(PASSWORD_VARIABLE) or None}
     if said.socket:
-        return Connection(said.socket, unix_socket_path=said.socket, **arguments)
+        return Connection(said.socket, unix_socket_path=said.socket, **who)
     if said.tls:
-        arguments |= {"ssl": True, "ssl_ca_certs": said.cacert, "ssl_certfile": said.cert, "ssl_keyfile": said.key}
-        arguments |= {"ssl_cert_reqs": "none", "ssl_check_hostname": False} if said.insecure else {}
-    return Connection(f"{said.host}:{said.port}", host=said.host, port=said.port, **arguments)
+        who |= tls_of(said)
+    return Connection(f"{said.host}:{said.port}", host=said.host, port=said.port, **who)
+
+
+def tls_of(said: argparse.Namespace) -> dict[str, Any]:
+    """TLS as redis.Redis is told of it. The files are read once here, for an error that names them.  Raises Refused."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        if named := said.cacert or said.cacertdir:
+            context.load_verify_locations(said.cacert, said.cacertdir)
+        if named := said.cert:
+            context.load_cert_chain(said.cert, said.key, key_password)
+    except OSError as error:
+        raise Refused(f"{named}: {error.strerror or error}") from None
+    except (getpass.GetPassWarning, EOFError):
+        raise Refused(f"{named}: its key has a password, and there is no terminal to ask for it") from None
+    made = {"ssl": True, "ssl_ca_certs": said.cacert, "ssl_ca_path": said.cacertdir}
+    made |= {"ssl_certfile": said.cert, "ssl_keyfile": said.key, "ssl_password": key_password}
+    return made | ({"ssl_cert_reqs": "none", "ssl_check_hostname": False} if said.insecure else {})
+
+
+@functools.cache
+def key_password() -> str:
+    """Asked for before there is a screen, and once: a connection that is made anew asks nobody.  Raises GetPassWarning
+    where there is no terminal, and EOFError.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", getpass.GetPassWarning)
+        return getpass.getpass("Password of the key: ")
 
 
 def once(connection: Connection, state: State) -> None:

@@ -61,7 +61,10 @@ def tiles(state: State, width: int) -> RenderableType:
     if facts is None:
         return grid
     limit = facts.number("memory", "maxmemory")
-    memory = figures.size(sample.get("memory")) + (f" of {figures.size(limit)}" if limit else "")
+    # Of a limit there is what counts for it.
+    memory = (
+        f"{figures.size(facts.counted_bytes)} of {figures.size(limit)}" if limit else figures.size(sample.get("memory"))
+    )
     clients = f"{sample.get('clients', 0)}" + (f", {sample['blocked']} wait" if sample.get("blocked") else "")
     cells = [
         tile("commands/s" if width >= TINY else "ops/s", figures.count(sample.get("ops"))),
