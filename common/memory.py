@@ -13,11 +13,19 @@ import logging
 import resource
 import time
 
+from common import collector
+
 logger = logging.getLogger("shardis")
 
 SHARE = 0.02
 """Of a process's time that looks may take."""
 PAUSE_NS_MIN = 2_000_000
+WORKED_BYTES_MAX = 2 << 20
+"""What a process takes more once it has worked, and is no data: tables and buffers that are made when they are first
+needed. Not more than that, for something large may be on its way just then."""
+GIVEN_BACK_BYTES_MIN = 8 << 20
+GIVEN_BACK_PART = 8
+"""What is free is given back if it is so much, and this part of the resident set."""
 MARK = b"# bytes in allocated blocks"
 """The line in which CPython's report has what is in use of its arenas."""
 
@@ -89,12 +97,21 @@ class Gauge:
         self.look_at_ns = 0
         """When the next look may be, by `time.perf_counter_ns`."""
         self._grown_bytes = 0
+        self._worked_bytes = 0
+        self._kept_bytes = 0
+        """What was free and could not be given back: pages that something in use shares."""
         self.begin()
 
     def begin(self) -> None:
         """Counts from here: what is taken by now is the program."""
         self.start_rss_bytes = self.rss_bytes()
         self._start_allocated_bytes = 0 if self._allocators is None else self._allocators.allocated_bytes()
+        self._worked_bytes = self._grown_bytes = 0
+
+    def note_empty(self) -> None:
+        """Says that at the last look there was no data: what was in use then is the program, too."""
+        self._worked_bytes = min(WORKED_BYTES_MAX, self._worked_bytes + self._grown_bytes)
+        self._grown_bytes = 0
 
     @staticmethod
     def rss_bytes() -> int:
@@ -113,7 +130,8 @@ class Gauge:
         if self._allocators is None:
             grown_bytes = self.grown_bytes()
         else:
-            grown_bytes = max(0, self._allocators.allocated_bytes() - self._start_allocated_bytes)
+            grown_bytes = self._allocators.allocated_bytes() - self._start_allocated_bytes
+        grown_bytes = max(0, grown_bytes - self._worked_bytes)
         took_ns = time.thread_time_ns() - started_ns
         self.look_at_ns = time.perf_counter_ns() + max(PAUSE_NS_MIN, int(took_ns / SHARE))
         self._grown_bytes = grown_bytes
@@ -124,16 +142,38 @@ class Gauge:
         return self.look_bytes() if time.perf_counter_ns() >= self.look_at_ns else self._grown_bytes
 
     def purge(self) -> None:
-        """Gives back what is free. Takes about 0.5 s for each GB that is."""
+        """Gives back what is free. Takes about 0.1 s for each GB that is."""
+        collector.release()
         if self._allocators is not None:
             self._allocators.trim()
 
+    def may_give_back(self) -> bool:
+        """Whether so much may be free that it is worth a look. Takes 10 us."""
+        return self.grown_bytes() >= GIVEN_BACK_BYTES_MIN + self._kept_bytes
+
+    def give_back(self) -> bool:
+        """Looks, and gives back what is free if that is much, as after FLUSHALL; whether it did."""
+        self.look_bytes()
+        rss_bytes, free_bytes = self._free_bytes()
+        self._kept_bytes = min(self._kept_bytes, free_bytes)
+        if free_bytes - self._kept_bytes < max(GIVEN_BACK_BYTES_MIN, rss_bytes // GIVEN_BACK_PART):
+            return False
+        self.purge()
+        self._kept_bytes = self._free_bytes()[1]
+        return True
+
+    def _free_bytes(self) -> tuple[int, int]:
+        """The resident set, and what of it was not in use at the last look."""
+        rss_bytes = self.rss_bytes()
+        return rss_bytes, max(0, rss_bytes - self.start_rss_bytes - self._worked_bytes - self._grown_bytes)
+
     def info(self) -> dict[str, int]:
         """What INFO and MEMORY say of this process: `used_bytes` is all that is in use, the program itself included."""
-        rss_bytes = self.rss_bytes()
+        rss_bytes, recent_bytes = self.rss_bytes(), self.recent_bytes()
+        start_bytes = self.start_rss_bytes + self._worked_bytes
         return {
             "rss_bytes": rss_bytes,
             "rss_peak_bytes": max(rss_bytes, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024),
-            "rss_start_bytes": self.start_rss_bytes,
-            "used_bytes": self.start_rss_bytes + self.recent_bytes(),
+            "rss_start_bytes": start_bytes,
+            "used_bytes": start_bytes + recent_bytes,
         }

@@ -2,8 +2,9 @@
 
 Each shard says what it takes, and the router adds what its clients take. While the sum is well below the limit nobody
 is told anything. Near it each shard is allowed a part, and the parts are the whole: a shard that reaches its own evicts
-by itself. Round by round the parts move to where the next victims are the younger ones, so that what goes is what was
-not used for the longest in the whole, and not in each shard.
+by itself. So that what goes is what was not used for the longest in the whole, and not in each shard, the parts move:
+each is given room for what comes to it until it is heard next, and those give way for that whose next victims are the
+oldest. That is a matter of some ms, for a shard that has a flood of writes tells of itself that often.
 
 Rule 1: without the directive this costs nothing. With it, and below the limit, one look at `gated` per unusual command.
 Rule 2: commands that may take memory (DENYOOM) are refused when the sum is above the limit and no shard can evict; as
@@ -32,14 +33,21 @@ TIGHT_PART = 64
 """Below the limit by this part of it, or less, shards are bound to what they are allowed."""
 TIGHT_BYTES_MIN = 64 * 1024
 """The same, for each shard, if it is more."""
-SHIFT_PART = 16
-"""At most this part of the limit moves from one shard to another in a round: where their scores differ wholly."""
-AHEAD = 4
-"""For so many rounds a shard is given what it had to evict in one."""
+AHEAD_MS = 30
+"""For so long a shard has room for what comes to it; it tells of itself every 10 ms when it evicts."""
+AHEAD_PART = 32
+"""The part of the limit that this room is at most, of all shards."""
+RATE_MS_MIN, RATE_MS_MAX = 10, 250
+"""What came to a shard is taken for the rate of at least so long; a rate that was higher is forgotten after so long."""
+LATE_PART = 256
+"""Above the limit by this part of it nobody has such room: who should give way does not keep up."""
+STEP_BYTES_MIN = 4 * 1024
 SPARE_PART = 1024
 """The part of the limit that is allowed to nobody, so that the sum comes to rest below the limit."""
-NEAR_SCORE = 0.05
-"""Scores that differ by less, or by 1, count as equal."""
+NEAR_USES = 0.5
+"""Frequencies that differ by less count as nearly equal: the nearer two shards are, the more evenly they give."""
+NEAR_S, NEAR_AGE_PART = 1.0, 50
+"""The same for times: so many seconds, and this part of the age."""
 LOOK_S = 0.1
 """How often the router looks what it takes itself."""
 CLIENT_BYTES = 1024
@@ -49,29 +57,49 @@ CLIENT_BYTES = 1024
 class Part:
     """What is known of a shard."""
 
-    __slots__ = ("used_bytes", "score", "exhausted", "displaced_bytes", "allowed_bytes", "tight")
+    __slots__ = (
+        "used_bytes",
+        "score",
+        "exhausted",
+        "keys",
+        "rate",
+        "allowed_bytes",
+        "tight",
+        "_came_bytes",
+        "_since_ms",
+    )
 
     def __init__(self) -> None:
         self.used_bytes = 0
-        self.score = 0
-        """Of its next victim: see shard/eviction.py."""
+        self.score = 0.0
+        """Of its next victims: see shard/eviction.py."""
         self.exhausted = False
         """Whether it has nothing to evict."""
-        self.displaced_bytes = 0
-        """What it has evicted for what came in, since its part was made larger for that."""
+        self.keys = 0
+        """Those that may go."""
+        self.rate = 0.0
+        """Bytes that come to it in a ms."""
+        self._came_bytes = 0
+        self._since_ms = 0
         self.allowed_bytes = -1
         """What it was told; -1 for nothing."""
         self.tight: bool | None = None
         """Whether it is bound to that; None if it may go by what a router before this one has said."""
 
-    def hear(self, used_bytes: int, score: int, exhausted: bool, displaced_bytes: int) -> None:
-        self.used_bytes, self.score, self.exhausted = used_bytes, score, exhausted
-        self.displaced_bytes += displaced_bytes
+    def can_give(self) -> bool:
+        """Whether it has something to evict. A shard that is told anew that it may take what it takes does not try, and
+        is not exhausted any more: so it counts, too, whether there are keys."""
+        return not self.exhausted and self.keys > 0 and self.used_bytes > 0
 
-
-def is_older(one: Part, other: Part) -> bool:
-    """Whether the next victim of the `one` would be missed less."""
-    return one.score - other.score > max(1, NEAR_SCORE * abs(one.score))
+    def hear(self, now_ms: int, used_bytes: int, score: float, exhausted: bool, came_bytes: int, keys: int) -> None:
+        self.used_bytes, self.score, self.exhausted, self.keys = used_bytes, score, exhausted, keys
+        self._came_bytes += came_bytes
+        passed_ms = now_ms - self._since_ms
+        if passed_ms >= RATE_MS_MIN or came_bytes > self.rate * RATE_MS_MIN:
+            # A flood is taken for what it is at once, and not forgotten for a pause.
+            rate = self._came_bytes / max(passed_ms, RATE_MS_MIN)
+            self.rate = max(rate, self.rate * (1 - min(1.0, passed_ms / RATE_MS_MAX)))
+            self._came_bytes, self._since_ms = 0, now_ms
 
 
 class Budget:
@@ -125,23 +153,32 @@ class Budget:
         if link.state is LinkState.READY:
             if not self._ready and all(other.state is LinkState.READY for other in self.router.links):
                 self._ready = True
-                if not self.router.sessions:
-                    self.gauge.begin()  # The table of commands is no client's.
+                # In a later turn: the table of commands, which this shard brings if it is the first, is no client's.
+                self.router.loop.call_soon(self._begin)
             if self.limit_bytes:
                 self.parts[link.index] = Part()
                 link.tell(["memory_use"], partial(self._hear, link.index))
+
+    def _begin(self) -> None:
+        """Counts what clients take from here."""
+        if self.router.sessions:
+            self.gauge.look_bytes()
+            self.gauge.note_empty()
+        else:
+            self.gauge.begin()
+        self._look_at_own()
 
     # What shards say
 
     def heard(self, link: "Link", use: list[Any]) -> None:
         """A shard says what it takes: see shard/budget.py."""
-        self.parts[link.index].hear(*use)
+        self.parts[link.index].hear(self.router.now_ms(), *use)
         self.decide()
 
     def _hear(self, index: int, answer: Any) -> None:
         """The same, in answer to a question; not from one that died."""
         if isinstance(answer, list):
-            self.parts[index].hear(*answer)
+            self.parts[index].hear(self.router.now_ms(), *answer)
             self.decide()
 
     def _ask(self) -> None:
@@ -155,7 +192,7 @@ class Budget:
     def _answered(self, index: int, first: bool, answer: Any) -> None:
         """The answer of one, to the `first` question or to what it was told then."""
         if isinstance(answer, list):
-            self.parts[index].hear(*answer)
+            self.parts[index].hear(self.router.now_ms(), *answer)
         if not self.limit_bytes or index not in self._asked:
             return
         self._asked.discard(index)
@@ -183,7 +220,7 @@ class Budget:
     def _told(self, index: int, answer: Any) -> None:
         """A shard that was told what it may take says what it takes."""
         if isinstance(answer, list):
-            self.parts[index].hear(*answer)
+            self.parts[index].hear(self.router.now_ms(), *answer)
             if self.limit_bytes and not self._asked:
                 self._refuse()
 
@@ -191,7 +228,7 @@ class Budget:
         """Sees whether there is room, or some can be made."""
         over = self._room_bytes() < 0
         self._exceed(over=over)
-        helpless = self.policy == NO_EVICTION or all(part.exhausted or not part.used_bytes for part in self.parts)
+        helpless = self.policy == NO_EVICTION or not any(part.can_give() for part in self.parts)
         self._gate(refusing=over and helpless)
 
     def _room_bytes(self) -> int:
@@ -205,48 +242,69 @@ class Budget:
         """Says anew what each may take; those to be told."""
         tight_bytes = max(self.limit_bytes // TIGHT_PART, TIGHT_BYTES_MIN * len(self.parts))
         tight = room_bytes < (2 if self.parts[0].tight else 1) * tight_bytes
-        allowed = self._shares(room_bytes) if tight else [0] * len(self.parts)
+        needs = self._needs(room_bytes) if tight else []
+        allowed = self._shares(room_bytes, needs) if tight else [0] * len(self.parts)
+        # A change by less than a quarter of the room that they need can wait, so that they are not told every time.
+        step_bytes = min(tight_bytes // (8 * len(self.parts)), max(STEP_BYTES_MIN, sum(needs) // (4 * len(self.parts))))
         told = []
         for link, part, allowed_bytes in zip(self.router.links, self.parts, allowed, strict=True):
             change = abs(allowed_bytes - part.allowed_bytes)
             less = room_bytes < 0 and allowed_bytes < part.allowed_bytes
-            if tight != part.tight or (tight and (less or change > tight_bytes // (8 * len(self.parts)))):
+            if tight != part.tight or (tight and (less or change > step_bytes)):
                 part.tight, part.allowed_bytes = tight, allowed_bytes
                 if link.state is not LinkState.DOWN:
                     told.append(link)
         return told
 
-    def _shares(self, room_bytes: int) -> list[int]:
+    def _needs(self, room_bytes: int) -> list[int]:
+        """The room that each should have for what comes to it; less if the whole takes more than the limit."""
+        needs = [part.rate * AHEAD_MS for part in self.parts]
+        most_bytes = self.limit_bytes / AHEAD_PART
+        late = min(1.0, max(0.0, -room_bytes / (self.limit_bytes / LATE_PART)))
+        scale = (1 - late) * min(1.0, most_bytes / max(1.0, sum(needs)))
+        return [int(need * scale) for need in needs]
+
+    def _shares(self, room_bytes: int, needs: list[int]) -> list[int]:
         """What each may take, so that all together take the limit at most."""
         parts = self.parts
         if self.policy == NO_EVICTION:
             return [part.used_bytes + room_bytes // len(parts) if room_bytes > 0 else 0 for part in parts]
-        room_bytes -= self.limit_bytes // SPARE_PART
-        # Who has nothing to evict takes what it takes.
-        able = [part for part in parts if not part.exhausted] or parts
-        old = max(able, key=lambda part: part.score)
-        younger = [part for part in able if is_older(old, part)]
-        shares = {id(part): part.used_bytes for part in parts}
-        if room_bytes >= 0:
-            for part in younger or able:
-                shares[id(part)] += room_bytes // len(younger or able)
-        elif used_bytes := sum(part.used_bytes for part in able):
-            for part in able:
-                shares[id(part)] += room_bytes * part.used_bytes // used_bytes
-        for young in younger:
-            shift_bytes = self._shift_bytes(old, young) // len(younger)
-            shares[id(old)] -= shift_bytes
-            shares[id(young)] += shift_bytes
-        for part in parts:
-            part.displaced_bytes = 0
-        return [max(0, shares[id(part)]) for part in parts]
+        shares = [part.used_bytes + need for part, need in zip(parts, needs, strict=True)]
+        left_bytes = room_bytes - self.limit_bytes // SPARE_PART - sum(needs)
+        if left_bytes >= 0:
+            return [share + left_bytes // len(parts) for share in shares]
+        given = self._given(-left_bytes)
+        return [max(0, share - size_bytes) for share, size_bytes in zip(shares, given, strict=True)]
 
-    def _shift_bytes(self, old: Part, young: Part) -> int:
-        """How much `old`, whose next victims are older, gives away to another one. No more than that one may soon need,
-        for nothing is to go while the whole has room: the next round can be a bit late."""
-        part = min(1.0, (old.score - young.score) / max(1, abs(old.score)))
-        most_bytes = int(self.limit_bytes // SHIFT_PART * part)
-        return min(most_bytes, old.used_bytes // 8, AHEAD * young.displaced_bytes)
+    def _given(self, wanted_bytes: int) -> list[int]:
+        """What each gives of so many bytes: the older its next victims are, and the more of the keys it has."""
+        given = [0] * len(self.parts)
+        # Who has nothing to evict takes what it takes.
+        left = [place for place, part in enumerate(self.parts) if part.can_give()]
+        while left and wanted_bytes > 0:
+            oldest = max(self.parts[place].score for place in left)
+            near = self._near(oldest)
+            weights = {}
+            for place in left:
+                part = self.parts[place]
+                nearness = 1 - (oldest - part.score) / near
+                if nearness > 0:
+                    weights[place] = nearness * max(1, part.keys)
+            before_bytes, total = wanted_bytes, sum(weights.values())
+            for place, weight in weights.items():
+                most_bytes = self.parts[place].used_bytes - given[place]
+                size_bytes = min(int(before_bytes * weight / total) + 1, most_bytes)
+                given[place] += size_bytes
+                wanted_bytes -= size_bytes
+            # What those can't give that have no more others do that are as old, or else those that are younger.
+            left = [place for place in left if given[place] < self.parts[place].used_bytes]
+        return given
+
+    def _near(self, score: float) -> float:
+        """By how much a score has to be less than this one for its shard to give nothing."""
+        if "lfu" in self.policy:
+            return NEAR_USES
+        return NEAR_S + abs(self.router.now_ms() / 1000 + score) / NEAR_AGE_PART
 
     # What it takes itself
 
@@ -260,7 +318,11 @@ class Budget:
                 self.decide()
 
     def _look_at_own(self) -> None:
-        self.own_bytes = max(self.gauge.recent_bytes(), CLIENT_BYTES * len(self.router.sessions))
+        grown_bytes = self.gauge.recent_bytes()
+        if not self.router.sessions:
+            self.gauge.note_empty()
+            grown_bytes = 0
+        self.own_bytes = max(grown_bytes, CLIENT_BYTES * len(self.router.sessions))
 
     # What it means for clients
 

@@ -1,7 +1,7 @@
 """What this shard may take of maxmemory: it reckons what it takes, tells the routers, and evicts when it is told to.
 
-    event    memory, bytes, score of the next victim, whether there is none,
-             bytes of victims that gave way to what came in since   shard to router, when that has changed
+    event    memory, bytes, score of the next victims, whether there is none, bytes that came in since, keys that may go
+                                                                    shard to router, when that has changed
     message  memory_use                                             router to shard: the same, at once
     message  memory_allow, bytes, tight                             router to shard: how much it may take
 
@@ -30,11 +30,16 @@ FACTOR_FIRST = 2.0
 FACTOR_MAX = 16.0
 LEARNED_BYTES_MIN = 64 * 1024
 """What has to come in between two looks for them to say something of that."""
+UNSEEN_PART = 16
+"""A look is due at once when what came in since the last one may be the limit over UNSEEN_PART and the number of
+shards: a small limit is used up in ms, and looks at so little memory take 0.2 ms."""
 TURN_NS_MAX = 10_000_000
 """How long a turn may evict what it brought: what one large value displaces may be very many small ones."""
 ALL_BYTES = 1 << 60
-REPORT_NS = 50_000_000
-"""How often a shard that evicts says how old its next victims are."""
+REPORT_NS = 10_000_000
+"""How often a shard that is near its part or evicts says how old its next victims are."""
+STEP_BYTES_MIN = 4 * 1024
+"""A turn looks closer when half of the room up to its part is used up, or so much of it."""
 REPORT_PART = 512
 REPORT_BYTES_MIN = 16 * 1024
 """A report is due at a change by the limit over REPORT_PART and the number of shards, or this if it is more."""
@@ -61,7 +66,7 @@ class Budget:
         self.gauge = Gauge()
         self.evictor = Evictor(shard.store)
         self.limited = False
-        """Whether there is a limit; without one nothing here is called."""
+        """Whether there is a limit; without one nothing here is called but `rest`."""
         self.allowed_bytes = 0
         self.tight = False
         """Whether it must not take more than that."""
@@ -76,18 +81,20 @@ class Budget:
         """What is to be reached before a turn has to look closer."""
         self.factor = FACTOR_FIRST
         self._limit_bytes = 0
+        self._unseen_bytes_max = 0
         self._policy = ""
         self._time_limit_ns = 0
         self._looked_bytes = 0.0
         self._intake_bytes = 0
         self._evicted_bytes = 0
         """Both since the last look."""
-        self._displaced_bytes = 0.0
-        """What victims gave for what came in, since the routers were told."""
+        self._came_bytes = 0.0
+        """What came in since the routers were told."""
         self._changes = 0
         self._report_at_ns = 0
         self._slicing = False
         self._begun = False
+        self._rested_changes = 0
 
     def configure(self, values: dict[str, Any]) -> None:
         """Takes over the directives."""
@@ -98,6 +105,7 @@ class Budget:
             self.tight = self.exhausted = False
             self.mark_bytes = 0.0
         self.limited = limit_bytes > 0
+        self._unseen_bytes_max = max(REPORT_BYTES_MIN, limit_bytes // (UNSEEN_PART * self.shard.config["shards"]))
         self._time_limit_ns = time_limit_ns(values["maxmemory-eviction-tenacity"])
         self.evictor.configure(policy, values["maxmemory-samples"])
 
@@ -116,6 +124,7 @@ class Budget:
             self._changes = changes
             self._intake_bytes += size_bytes
             self.used_bytes += size_bytes * self.factor
+            self._came_bytes += size_bytes * self.factor
             if self.used_bytes >= self.mark_bytes:
                 self.look_closer(size_bytes)
                 if not answered:
@@ -125,10 +134,21 @@ class Budget:
         """Some ms have passed in which there were turns: what changed may not have come in as bytes."""
         self.shard.between_turns(lambda: self.look_closer(0))
 
+    def rest(self) -> bool:
+        """Nobody asks for anything, and no garbage is left: a moment to give the system back what is free. Whether that
+        is done, or need not be; what can't be seen yet, for looks take time, is to be asked again."""
+        changes = self.shard.store.changes_total
+        if changes != self._rested_changes and self.gauge.may_give_back():
+            if self.shard.executor.clock_ns() < self.gauge.look_at_ns:
+                return False
+            self.gauge.give_back()
+        self._rested_changes = changes
+        return True
+
     def look_closer(self, size_bytes: int) -> None:
         """Looks, evicts and tells, as far as each is due; `size_bytes` is what this turn brought."""
         now_ns = self.shard.executor.clock_ns()
-        if now_ns >= self.gauge.look_at_ns:
+        if now_ns >= self.gauge.look_at_ns or self._intake_bytes * self.factor > self._unseen_bytes_max:
             self.look()
         self.exhausted = self.exhausted and self.is_over()
         if self.is_over():
@@ -143,8 +163,12 @@ class Budget:
         return report_bytes(self._limit_bytes, self.shard.config["shards"])
 
     def _set_mark(self) -> None:
-        mark = self.told_bytes + self._report_bytes()
-        self.mark_bytes = min(mark, self.allowed_bytes) if self.tight else mark
+        mark = float(self.told_bytes + self._report_bytes())
+        if self.tight:
+            # The router is to hear in time that the room it gave is being used up.
+            step_bytes = max((self.allowed_bytes - self.used_bytes) / 2, STEP_BYTES_MIN)
+            mark = min(mark, self.used_bytes + step_bytes, self.allowed_bytes)
+        self.mark_bytes = mark
 
     # What is known
 
@@ -155,16 +179,19 @@ class Budget:
             seen = (used_bytes - self._looked_bytes + self._evicted_bytes) / self._intake_bytes
             self.factor = (self.factor + min(max(seen, 0.0), FACTOR_MAX)) / 2
         # Without keys, what is left is garbage, or was never data.
-        if not any(db.size for db in self.shard.store.dbs):
+        store = self.shard.store
+        if not any(db.size for db in store.dbs):
             used_bytes = 0.0
+            if not store.garbage:
+                self.gauge.note_empty()
         self.used_bytes = self._looked_bytes = used_bytes
         self._intake_bytes = self._evicted_bytes = 0
 
     def use(self) -> list[Any]:
         """What the routers are told, see above."""
         self.told_bytes, self._told_exhausted = int(self.used_bytes), self.exhausted
-        displaced_bytes, self._displaced_bytes = int(self._displaced_bytes), 0.0
-        return [self.told_bytes, self.evictor.worth(), self.exhausted, displaced_bytes]
+        came_bytes, self._came_bytes = int(self._came_bytes), 0.0
+        return [self.told_bytes, self.evictor.worth(), self.exhausted, came_bytes, self.evictor.keys()]
 
     def tell(self, now_ns: int) -> None:
         """Tells the routers."""
@@ -208,7 +235,7 @@ class Budget:
         number, store.number = store.number, -1
         until_ns, at_most_ns = started_ns + self._time_limit_ns, started_ns + TURN_NS_MAX
         at_once = not shard.config["lazyfree-lazy-eviction"]
-        before_bytes, least_bytes = self.used_bytes, self.used_bytes - brought_bytes
+        least_bytes = self.used_bytes - brought_bytes
         now_ns = started_ns
         while free_some(store.garbage) and now_ns < until_ns:
             now_ns = clock_ns()
@@ -225,7 +252,6 @@ class Budget:
                 now_ns = self._free(at_once, before_ns, until_ns)
             if now_ns >= until_ns and (self.used_bytes <= least_bytes or now_ns >= at_most_ns):
                 break
-        self._displaced_bytes += min(before_bytes - self.used_bytes, brought_bytes)
         store.number = number
         store.changes = 0
         shard.executor.log_expired()

@@ -40,3 +40,29 @@ def test_what_start_up_made_is_frozen_and_no_longer_looked_at() -> None:
 def test_the_young_are_looked_at_only_when_there_are_many() -> None:
     assert lines(made=YOUNG_MAX // 2)[1] == "0"
     assert lines(made=YOUNG_MAX * 2)[1] in ("1", "2")
+
+
+RELEASE = """
+import gc, sys
+from common.collector import release, settle
+
+class Node: ...
+
+settle()
+lost, held = Node(), Node()
+lost.itself = lost
+del lost
+pairs = [(number, number) for number in range(5000)]
+del pairs
+before = sys.getallocatedblocks()
+release()
+print(before - sys.getallocatedblocks() > 1000)
+print(sum(type(one) is Node for one in gc.get_objects()))
+gc.collect()
+print(sum(type(one) is Node for one in gc.get_objects()))
+"""
+
+
+def test_what_is_kept_for_new_objects_is_released_and_nothing_looked_at() -> None:
+    result = subprocess.run([sys.executable, "-c", RELEASE], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines() == ["True", "2", "1"], "a cycle stays until the collector looks at it"

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.resp_client import Client, Error, encode_command
-from tests.servers import Shardis
+from tests.bench.processes import resident_bytes
+from tests.resp_client import Client, Error, Status, encode_command
+from tests.servers import Shardis, wait_until
 
 MB = 2**20
 LIMIT = 16 * MB
@@ -49,13 +50,6 @@ def left(client: Client, prefix: str, count: int) -> int:
         client.call("EXISTS", *[f"{prefix}:{number}" for number in range(first, min(first + 1000, count))])
         for first in range(0, count, 1000)
     )
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.02)
 
 
 @SHARDS
@@ -102,6 +96,21 @@ def test_a_shard_with_most_keys_evicts_no_sooner(start: Callable[[Shardis], Shar
         # The one shard that has the older ones gives way to the others.
         assert left(client, "{tag}", 14_000) < left(client, "others", 14_000)
         wait_until(lambda: taken(client) < 1.02 * LIMIT)
+
+
+@SHARDS
+def test_of_a_small_limit_nothing_is_taken_by_the_program(start: Callable[[Shardis], Shardis], shards: int) -> None:
+    server = start(Shardis(shards=shards, appendonly="no", maxmemory=2 * MB))
+    with server.connect(timeout_s=60) as client:
+        assert taken(client) < 0.1 * MB
+        with pytest.raises(ValueError, match="OOM command not allowed"):
+            fill(client, "key", 4000)
+        assert 1.6 * MB < taken(client) < 2.3 * MB
+        # Each takes about 650 bytes; some tables grow with the first of them.
+        assert client.call("DBSIZE") > 1000
+        assert client.call("FLUSHALL") == Status(b"OK")
+        wait_until(lambda: client.call("SET", "key", "value") == Status(b"OK"))
+        wait_until(lambda: taken(client) < 0.1 * MB)
 
 
 def test_large_values_give_way_to_each_other(start: Callable[[Shardis], Shardis]) -> None:
@@ -154,3 +163,18 @@ def test_figures_are_near_the_truth(start: Callable[[Shardis], Shardis]) -> None
         found = figures(client)
         assert abs(found["used_memory"] - found["used_memory_rss"]) < 0.2 * found["used_memory_rss"]
         assert b"Peak memory" in client.call("MEMORY", "DOCTOR") or b"Hi Sam" in client.call("MEMORY", "DOCTOR")
+
+
+def test_what_was_deleted_the_system_has_back(start: Callable[[Shardis], Shardis]) -> None:
+    server = start(Shardis(shards=2, appendonly="no"))
+    with server.connect(timeout_s=60) as client:
+        before = resident_bytes(server)
+        fill(client, "key", 100_000)
+        full = resident_bytes(server)
+        assert full - before > 40 * MB
+        # But every hundredth, so that what is free does not end where the C library's memory does.
+        for first in range(0, 100_000, 1000):
+            client.call("DEL", *[f"key:{number}" for number in range(first, first + 1000) if number % 100])
+        # Nobody asks for anything meanwhile.
+        wait_until(lambda: resident_bytes(server) - before < 0.5 * (full - before))
+        assert client.call("DBSIZE") == 1000

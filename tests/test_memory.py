@@ -37,7 +37,25 @@ def test_what_was_there_at_the_beginning_does_not_count() -> None:
     held = bytearray(8 * MB)
     assert gauge.look_bytes() >= 8 * MB
     gauge.begin()
+    gauge.look_at_ns += 10**12
+    assert gauge.recent_bytes() == 0
     assert gauge.look_bytes() < MB and held
+
+
+def test_what_it_takes_without_data_is_the_program() -> None:
+    gauge = Gauge()
+    before = gauge.info()
+    tables = bytearray(MB // 2)
+    assert gauge.look_bytes() >= MB // 2
+    gauge.note_empty()
+    assert gauge.recent_bytes() == 0 and gauge.look_bytes() < MB // 8
+    told = gauge.info()
+    assert told["rss_start_bytes"] - before["rss_start_bytes"] >= MB // 2
+    data = bytearray(8 * MB)
+    assert gauge.look_bytes() >= 8 * MB and tables
+    # What is large was on its way somewhere.
+    gauge.note_empty()
+    assert 6 * MB < gauge.look_bytes() < 7 * MB and data
 
 
 def test_between_two_looks_the_last_one_holds() -> None:
@@ -59,6 +77,21 @@ def test_what_is_free_is_given_back() -> None:
     gauge.purge()
     # Whatever the pieces that stay keep the C library from giving back by itself.
     assert before - gauge.rss_bytes() > 25 * MB and kept
+
+
+def test_much_that_is_free_is_given_back_once() -> None:
+    gauge = Gauge()
+    assert not gauge.give_back()
+    count = max(40 * MB, gauge.rss_bytes() // 4) // 20_000  # It has to be a part of what this process has.
+    pieces = [bytes(20_000) + b"%d" % number for number in range(count)]
+    kept = pieces[::100]
+    before = gauge.rss_bytes()
+    assert gauge.may_give_back() and not gauge.give_back(), "all is in use"
+    del pieces
+    assert gauge.may_give_back() and gauge.give_back()
+    assert before - gauge.rss_bytes() > 25 * MB and kept
+    assert not gauge.give_back(), "what is left of it is shared with what stays"
+    assert gauge.info()["used_bytes"] > 0.8 * gauge.rss_bytes()
 
 
 def test_info() -> None:

@@ -13,7 +13,13 @@ from tests.bare_router import BareRouter, on_a_loop
 
 MB = 2**20
 LIMIT = 64 * MB
+NOW_S = 1_700_000_000
 OOM = b"-OOM command not allowed when used memory > 'maxmemory'.\r\n"
+
+
+def ago(seconds: float) -> float:
+    """The score of what was used so long ago."""
+    return seconds - NOW_S
 
 
 class End:
@@ -51,12 +57,12 @@ class Shards:
         self.loop, self.stopped = Loop(), Stopped()
         self.sessions: dict[int, Any] = {}
         self.routes: dict[bytes, Any] = {}
-        self.ms = 1000
+        self.ms = NOW_S * 1000
         self.config = type("Config", (), {"values": {"maxmemory": LIMIT, "maxmemory-policy": policy}})()
         self.budget = Budget(cast(Router, self))
         self.budget._look_at_own = lambda: None  # type: ignore[method-assign]
         self.budget.configure()
-        self.answer([[0, 0, False, 0]] * count)
+        self.answer([[0, 0.0, False, 0, 0]] * count)
 
     def now_ms(self) -> int:
         return self.ms
@@ -68,9 +74,15 @@ class Shards:
                 link.asked.pop(0)[1](uses[link.index])
 
     def hear(
-        self, shard: int, used_mb: float, score: int = 0, exhausted: bool = False, displaced_mb: float = 0
+        self,
+        shard: int,
+        used_mb: float,
+        score: float = -NOW_S,
+        exhausted: bool = False,
+        came_mb: float = 0,
+        keys: int = 1000,
     ) -> None:
-        use = [int(used_mb * MB), score, exhausted, int(displaced_mb * MB)]
+        use = [int(used_mb * MB), score, exhausted, int(came_mb * MB), keys]
         EVENTS["memory"](cast(Router, self), cast(Any, self.links[shard]), *use)
 
     def allowed(self) -> list[float]:
@@ -105,7 +117,7 @@ def test_near_the_limit_the_parts_are_the_whole() -> None:
 def test_above_the_limit_all_give_in_proportion() -> None:
     shards = Shards()
     for shard, used_mb in enumerate((50, 20, 10)):
-        shards.hear(shard, used_mb, score=100)
+        shards.hear(shard, used_mb, score=-NOW_S, keys=used_mb)
     first, second, third = shards.allowed()
     assert first == pytest.approx(40, abs=0.2) and second == pytest.approx(16, abs=0.2)
     assert third == pytest.approx(8, abs=0.2)
@@ -121,26 +133,108 @@ def test_who_has_nothing_to_evict_takes_what_it_takes() -> None:
     assert not shards.budget.refusing
 
 
-def test_the_part_of_the_older_moves_to_the_younger() -> None:
+def test_the_older_gives_way_for_what_comes_to_the_younger() -> None:
     shards = Shards(2)
-    shards.hear(0, 32, score=1000)
-    shards.hear(1, 32, score=10, displaced_mb=2)
-    before = shards.allowed()
-    # At most a sixteenth of the limit in a round.
-    assert before[0] == pytest.approx(28, abs=0.2) and before[1] == pytest.approx(36, abs=0.2)
-    # Nearly the same age is the same.
+    shards.hear(0, 32, score=ago(10))
+    shards.hear(1, 31.9, score=ago(0), came_mb=0.4)
+    # 0.4 MB in 10 ms: the younger has room for what comes in 30 ms, and the older one makes it.
+    old, young = shards.allowed()
+    assert young == pytest.approx(33.1, abs=0.01) and old == pytest.approx(30.9, abs=0.1)
+    assert old + young == pytest.approx(64, abs=0.1)
+    # More than a 32nd of the limit it is not.
+    shards.hear(1, 31.9, score=ago(0), came_mb=20)
+    assert shards.allowed()[1] == pytest.approx(33.9, abs=0.01)
+
+
+def test_a_flood_is_forgotten_when_it_is_over() -> None:
     shards = Shards(2)
-    shards.hear(0, 32, score=1000)
-    shards.hear(1, 32, score=980, displaced_mb=2)
-    assert shards.allowed()[0] == pytest.approx(shards.allowed()[1], abs=0.1)
+    shards.hear(0, 32, score=ago(10))
+    shards.hear(1, 31.9, score=ago(0), came_mb=0.4)
+    for _ in range(3):
+        shards.ms += 100
+        shards.hear(1, 31.9, score=ago(0))
+    assert shards.budget.parts[1].rate < 0.5 * 0.4 * MB / 10
+    shards.ms += 300
+    shards.hear(1, 31.9, score=ago(0))
+    assert shards.allowed() == pytest.approx([32, 31.9], abs=0.1)
+
+
+def test_nobody_gets_more_while_the_older_does_not_keep_up() -> None:
+    shards = Shards(2)
+    shards.hear(0, 32.5, score=ago(10))
+    shards.hear(1, 32, score=ago(0), came_mb=0.4)
+    old, young = shards.allowed()
+    assert young == pytest.approx(32, abs=0.01) and old == pytest.approx(32, abs=0.1)
+
+
+def test_the_nearer_the_ages_the_more_evenly_all_give() -> None:
+    given = []
+    for older_s in (0, 0.25, 0.5, 1, 5):
+        shards = Shards(2)
+        shards.hear(0, 33, score=ago(10))
+        shards.hear(1, 33, score=ago(10 - older_s))
+        given.append(33 - shards.allowed()[1])
+    assert given[0] == pytest.approx(1, abs=0.1) and given == sorted(given, reverse=True)
+    assert 0.5 < given[1] < 0.95 and given[-1] == 0
+    # Of what is old it takes more of a difference.
+    shards = Shards(2)
+    shards.hear(0, 33, score=ago(1000))
+    shards.hear(1, 33, score=ago(995))
+    assert 32 < shards.allowed()[1] < 32.8
+
+
+def test_frequencies_are_told_apart_by_less() -> None:
+    shards = Shards(2, policy="allkeys-lfu")
+    shards.hear(0, 33, score=250)
+    shards.hear(1, 33, score=249)
+    assert shards.allowed() == pytest.approx([31, 33], abs=0.1)
+
+
+def test_by_chance_each_gives_by_its_keys() -> None:
+    shards = Shards(2, policy="allkeys-random")
+    shards.hear(0, 34, score=0, keys=3000)
+    shards.hear(1, 34, score=0, keys=1000)
+    assert shards.allowed() == pytest.approx([31, 33], abs=0.1)
+
+
+def test_what_the_oldest_does_not_have_the_next_gives() -> None:
+    shards = Shards(3)
+    shards.hear(0, 1, score=ago(300))
+    shards.hear(1, 40, score=ago(200))
+    shards.hear(2, 40, score=ago(100))
+    assert shards.allowed() == pytest.approx([0, 24, 40], abs=0.1)
+
+
+def test_what_one_does_not_have_another_as_old_gives() -> None:
+    shards = Shards(3, policy="allkeys-random")
+    shards.hear(0, 80, keys=1)
+    shards.hear(1, 1, keys=1_000_000)
+    shards.hear(2, 2, keys=1_000_000)
+    assert shards.allowed() == pytest.approx([64, 0, 0], abs=0.1)
+
+
+def test_with_hardly_any_limit_all_give_all() -> None:
+    shards = Shards(3)
+    shards.budget.limit_bytes = 1
+    for shard, (used_mb, keys) in enumerate(((0.1, 1), (0.2, 1000), (0.3, 1))):
+        shards.hear(shard, used_mb, score=ago(10 * shard), keys=keys)
+    assert shards.allowed() == [0, 0, 0]
+
+
+def test_without_keys_that_may_go_nobody_gives_and_writes_are_refused() -> None:
+    shards = Shards(3)
+    shards.hear(0, 66, keys=0)
+    assert shards.allowed() == [66, 0, 0] and shards.budget.refusing
+    shards.hear(1, 1, keys=1)
+    assert shards.allowed() == [66, 0, 0] and not shards.budget.refusing
 
 
 def test_nobody_gives_way_for_what_did_not_come() -> None:
     shards = Shards(2)
-    shards.hear(0, 31.8, score=1000)
+    shards.hear(0, 31.9, score=ago(10))
     for _ in range(5):
-        shards.hear(1, 31.8, score=10)
-    assert min(shards.allowed()) > 31.79
+        shards.hear(1, 31.9, score=ago(0))
+    assert min(shards.allowed()) > 31.89
 
 
 def test_with_room_again_nobody_is_bound() -> None:
@@ -203,7 +297,7 @@ def test_a_shard_that_is_down_keeps_its_part_and_is_asked_when_it_is_back() -> N
     shards.links[0].state = LinkState.READY
     shards.budget.met(cast(Any, shards.links[0]))
     assert shards.links[0].told == [["memory_use"]]
-    shards.answer([[40 * MB, 0, False, 0], [24 * MB, 0, False, 0]])
+    shards.answer([[40 * MB, 0.0, False, 0, 1], [24 * MB, 0.0, False, 0, 1]])
     assert shards.links[0].told[-1][2] is True
 
 
@@ -212,7 +306,7 @@ def test_a_shard_whose_link_is_new_is_told_that_there_is_room() -> None:
     shards = Shards(2)
     shards.forget()
     shards.budget.met(cast(Any, shards.links[1]))
-    shards.answer([[MB, 0, False, 0], [MB, 0, False, 0]])
+    shards.answer([[MB, 0.0, False, 0, 1], [MB, 0.0, False, 0, 1]])
     assert shards.links[1].told == [["memory_use"], ["memory_allow", 0, False]] and not shards.links[0].told
 
 
@@ -222,6 +316,24 @@ def test_an_answer_of_a_shard_that_died_changes_nothing() -> None:
     shards.budget.met(cast(Any, shards.links[0]))
     shards.links[0].asked.pop()[1](RedisError("SHARDDOWN"))
     assert shards.budget.parts[0].used_bytes == 0 and not shards.budget.gated
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_the_table_of_commands_is_no_clients(early: bool) -> None:
+    shards = Shards(2)
+    gauge = shards.budget.gauge
+    done: list[str] = []
+    gauge.begin = lambda: done.append("begin")  # type: ignore[method-assign]
+    gauge.look_bytes = lambda: done.append("look") or 0  # type: ignore[method-assign, func-returns-value]
+    gauge.note_empty = lambda: done.append("note")  # type: ignore[method-assign]
+    shards.sessions = {1: None} if early else {}
+    shards.links[1].state = LinkState.DOWN
+    shards.budget.met(cast(Any, shards.links[0]))
+    assert not done
+    shards.links[1].state = LinkState.READY
+    for link in shards.links:
+        shards.budget.met(cast(Any, link))
+    assert done == (["look", "note"] if early else ["begin"])
 
 
 # With sessions

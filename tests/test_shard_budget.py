@@ -24,9 +24,21 @@ class FakeGauge(Gauge):
     def __init__(self) -> None:
         self.exact = 0
         self.look_at_ns = 0
+        self.empty = 0
+        self.given_back = 0
 
     def look_bytes(self) -> int:
         return self.exact
+
+    def note_empty(self) -> None:
+        self.empty += 1
+
+    def may_give_back(self) -> bool:
+        return self.exact > MB
+
+    def give_back(self) -> bool:
+        self.given_back += 1
+        return True
 
 
 class End:
@@ -83,7 +95,7 @@ def test_it_evicts_what_it_takes_too_much(tmp_path: Path) -> None:
     def scene(shard: Shard, gauge: FakeGauge, end: End) -> None:
         fill(shard, 1000)
         gauge.exact = 40 * MB
-        used_bytes, _, exhausted, _ = allow(shard, 40 * MB - 100 * KB)
+        used_bytes, _, exhausted, *_ = allow(shard, 40 * MB - 100 * KB)
         # A key and its value are reckoned with 1,104 bytes.
         assert 905 <= keys(shard) <= 910 and not exhausted
         assert 40 * MB - 102 * KB < used_bytes <= 40 * MB - 100 * KB
@@ -144,7 +156,7 @@ def test_a_turn_evicts_what_it_brought(tmp_path: Path) -> None:
         shard.store.changes_total += 1
         shard.budget.turn(50 * 1104, answered=True)
         assert 948 <= keys(shard) <= 950
-        assert end.reports()[-1][3] == 50 * 1104 and shard.budget.use()[3] == 0
+        assert end.reports()[-1][3:] == [50 * 1104, keys(shard)] and shard.budget.use()[3] == 0
 
     on_a_shard(tmp_path, scene, maxmemory_policy="allkeys-random", maxmemory_eviction_tenacity="0")
 
@@ -160,6 +172,41 @@ def test_reads_bring_nothing(tmp_path: Path) -> None:
         assert shard.budget.used_bytes == used_bytes and keys(shard) == 10
 
     on_a_shard(tmp_path, scene, **LRU)
+
+
+def test_it_tells_before_its_room_is_used_up(tmp_path: Path) -> None:
+    def scene(shard: Shard, gauge: FakeGauge, end: End) -> None:
+        fill(shard, 1000)
+        budget = shard.budget
+        gauge.exact = 30 * MB
+        allow(shard, 30 * MB + 100 * KB)
+        gauge.look_at_ns = sys.maxsize
+        budget.factor = 1.0
+        end.sent.clear()
+        for _ in range(9):
+            shard.store.changes_total += 1
+            budget._report_at_ns = 0  # As if some ms had passed.
+            budget.turn(10 * KB, answered=True)
+        # When half of it is used, and half of what is left, and so on.
+        assert [report[0] - 30 * MB for report in end.reports()] == [50 * KB, 80 * KB, 90 * KB]
+        assert sum(report[3] for report in end.reports()) == 90 * KB and keys(shard) == 1000
+
+    on_a_shard(tmp_path, scene, **LRU)
+
+
+def test_of_a_small_limit_a_part_is_seen_at_once(tmp_path: Path) -> None:
+    def scene(shard: Shard, gauge: FakeGauge, end: End) -> None:
+        fill(shard, 10)
+        CONTROLS["memory_use"](shard)
+        gauge.look_at_ns = sys.maxsize
+        for number, seen in enumerate((False, False, True)):
+            gauge.exact = number * KB
+            shard.store.changes_total += 1
+            shard.budget.turn(32 * KB, answered=True)
+            # A 16th of 2 MB, of which each byte that came in may take two.
+            assert (shard.budget.used_bytes == gauge.exact) == seen
+
+    on_a_shard(tmp_path, scene, maxmemory="2mb")
 
 
 def test_what_bytes_take_is_learned(tmp_path: Path) -> None:
@@ -203,13 +250,35 @@ def test_it_tells_when_it_has_grown(tmp_path: Path) -> None:
     on_a_shard(tmp_path, scene)
 
 
+def test_when_nobody_asks_it_gives_back_what_writes_left_free(tmp_path: Path) -> None:
+    def scene(shard: Shard, gauge: FakeGauge, end: End) -> None:
+        gauge.exact = 2 * MB
+        assert shard.budget.rest() and not gauge.given_back, "nothing was written"
+        fill(shard, 10)
+        gauge.look_at_ns = sys.maxsize
+        assert not shard.budget.rest() and not gauge.given_back, "not yet"
+        gauge.look_at_ns = 0
+        assert shard.budget.rest() and shard.budget.rest() and gauge.given_back == 1
+        fill(shard, 10)
+        gauge.exact = 0
+        assert shard.budget.rest() and gauge.given_back == 1, "it has never had much"
+
+    on_a_shard(tmp_path, scene, maxmemory="0")
+
+
 def test_without_keys_nothing_is_taken(tmp_path: Path) -> None:
     def scene(shard: Shard, gauge: FakeGauge, end: End) -> None:
         fill(shard, 1000)
         gauge.exact = 40 * MB
         assert CONTROLS["memory_use"](shard)[0] == 40 * MB
+        assert gauge.empty == 0
         shard.executor.run(0, [[b"FLUSHALL"]])
+        shard.store.garbage.append([1])
         assert CONTROLS["memory_use"](shard)[0] == 0
+        assert gauge.empty == 0, "what is freed later is no part of the program"
+        shard.store.garbage.clear()
+        CONTROLS["memory_use"](shard)
+        assert gauge.empty == 1
 
     on_a_shard(tmp_path, scene)
 

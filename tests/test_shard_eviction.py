@@ -6,7 +6,7 @@ import pytest
 
 from common.slot import SLOTS
 from shard import frequency
-from shard.eviction import POOL_MAX, Evictor
+from shard.eviction import LOWEST, POOL_MAX, Evictor
 from shard.invariants import check
 from shard.keyspace import Store
 
@@ -150,11 +150,15 @@ def test_some_are_no_more_than_are_wanted() -> None:
 
 def test_counters_decay_for_the_choice() -> None:
     data = Data("allkeys-lfu", samples=64)
-    (old,) = data.fill(1, prefix=b"old")
-    frequency.set_uses(data.store.dbs[0], old, 20)
+    db = data.store.dbs[0]
+    # No two of them share an idle clock, and so a counter.
+    old, *others = list({hash(key) & 63: key for key in map(b"%d".__mod__, range(1000))}.values())[:11]
+    db.set(old, b"v")
+    frequency.set_uses(db, old, 20)
     data.at(60 * 30)
-    for key in data.fill(10):
-        frequency.set_uses(data.store.dbs[0], key, 5)
+    for key in others:
+        db.set(key, b"v")
+        frequency.set_uses(db, key, 5)
     assert data.evict(1) == [(0, old)]
 
 
@@ -199,29 +203,81 @@ def test_all_dbs_to_the_last_key(policy: str) -> None:
     data.evict(1)
 
 
-def test_what_the_next_victim_is_worth_grows_with_time() -> None:
+def test_what_the_next_victims_are_worth() -> None:
     data = Data("allkeys-lru")
+    assert data.evictor.worth() == LOWEST
     data.fill(10)
-    assert data.evictor.worth() == 0
     data.at(30)
-    assert data.evictor.worth() == 30
-    data.store.dbs[0].clear(later=False)
-    assert data.evictor.worth() == 0
+    assert data.evictor.worth() == -NOW_S
+    # Who was used since is no candidate, however long nobody went.
+    for key in data.fill(10):
+        data.store.dbs[0].get(key)
+    data.at(60)
+    assert data.evictor.worth() > -(NOW_S + 30)
+    for second in range(60, 80):
+        data.at(second)
+        worth = data.evictor.worth()
+    assert worth == pytest.approx(-(NOW_S + 30), abs=0.01)
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl", "allkeys-lfu"])
+def test_who_has_the_older_keys_has_the_victims_that_are_worth_more(policy: str) -> None:
+    """Two shards, whose keys are of mixed ages."""
+    old, young = Data(policy), Data(policy)
+    old.store.config["lfu-decay-time"] = young.store.config["lfu-decay-time"] = 0
+    for data, after in ((old, 0), (young, 500)):
+        db = data.store.dbs[0]
+        for number, key in enumerate(data.fill(2000)):
+            data.at(after + number)
+            db.set(key, b"v", expire_at_ms=data.store.now_ms + 10_000_000)
+            frequency.set_uses(db, key, after // 50 + number // 50)
+        data.at(5000)
+    for _ in range(20):
+        worths = [data.evictor.worth() for data in (old, young)]
+        assert worths[0] > worths[1]
+        for data in (old, young):
+            data.evict(5)
+            data.store.now_ms += 1000
+
+
+@pytest.mark.parametrize("policy", ["volatile-lru", "volatile-ttl", "volatile-random"])
+def test_a_candidate_that_does_not_expire_any_more_stays(policy: str) -> None:
+    data = Data(policy)
+    db = data.store.dbs[0]
+    for key in data.fill(20):
+        db.expire_at(key, data.store.now_ms + 10_000)
+    data.evictor.draw()
+    for _, _, key in list(data.evictor.pool):
+        db.persist(key)
+    while data.evictor.evict():
+        pass
+    assert db.expiries.count == 0 and db.size >= 10
+
+
+def test_by_how_many_keys_may_go() -> None:
+    data = Data("volatile-random")
+    data.fill(10)
+    (key,) = data.fill(1, db=3)
+    assert data.evictor.keys() == 0
+    data.store.dbs[3].expire_at(key, data.store.now_ms + 10_000)
+    assert data.evictor.keys() == 1 and data.evictor.worth() == 0
+    data.evictor.configure("allkeys-random", 5)
+    assert data.evictor.keys() == 11
 
 
 def test_nobody_without_a_policy() -> None:
     data = Data("noeviction")
     data.fill(10)
-    assert data.evictor.evict() == 0 and data.evictor.worth() == 0
+    assert data.evictor.evict() == 0 and data.evictor.worth() == 0.0
 
 
 def test_who_is_held_stays() -> None:
     data = Data("allkeys-lru")
     keys = data.fill(10)
-    data.store.blocked.update(dict.fromkeys(keys[:4]))
+    data.store.blocked = keys[:4]
     assert {key for _, key in data.evict(6)} == set(keys[4:])
     assert data.evictor.evict() == 0
-    data.store.blocked.clear()
+    data.store.blocked = ()
     data.evict(4)
 
 
@@ -273,7 +329,6 @@ def test_the_pool_is_small_and_in_order() -> None:
         data.evictor.draw()
         scores = [score for score, _, _ in data.evictor.pool]
         assert len(scores) == POOL_MAX and scores == sorted(scores)
-    assert data.evictor.worth() == scores[-1]
 
 
 def test_after_flushall_nothing_of_before_is_a_candidate() -> None:

@@ -4,8 +4,9 @@
     $ python -m tests.bench --only SET GET --pipeline 16 --requests 50000 --rounds 5 --json figures.json
     $ python -m tests.bench --shards 4 --only "MGET 10" "MSET 10" "EXEC 5" --pipeline 16
     $ python -m tests.bench --publish --renames --holds
-    $ python -m tests.bench --memory --members --idle --startup
+    $ python -m tests.bench --memory --members --told --idle --startup
     $ python -m tests.bench --hit-ratio --shards 2 --servers shardis reference
+    $ python -m tests.bench --evictions --floods --shards 2 --servers shardis reference
     $ python -m tests.bench --loading --commands 5000000 --shards 2
     $ python -m tests.bench --rewrite --resharding --shards 2 --to 4
     $ python -m tests.bench --appendfsync always --only SET INCR --pipeline 1 16
@@ -29,6 +30,7 @@ from typing import Any
 from tests.bench import (
     borrowing,
     encryption,
+    evicting,
     fanout,
     footprint,
     hit_ratio,
@@ -38,6 +40,7 @@ from tests.bench import (
     rows,
     starting,
     throughput,
+    told,
 )
 from tests.reference import RedisServer, Reference
 from tests.servers import Server, Shardis
@@ -53,7 +56,7 @@ def main(arguments: list[str]) -> int:
     found: dict[str, Any] = {"machine": platform.platform(), "python": sys.version.split()[0], "shards": options.shards}
     parts = [options.memory, options.members, options.idle, options.startup, options.loading]
     parts += [options.publish, options.renames, options.holds, options.rewrite, options.resharding]
-    parts += [options.hit_ratio]
+    parts += [options.hit_ratio, options.evictions, options.floods, options.told]
     if options.startup:
         found["startup"] = starting.startup(kinds(options, STARTUP_SHARDS), print)
     if options.loading:
@@ -65,7 +68,16 @@ def main(arguments: list[str]) -> int:
         to = options.to or 2 * options.shards
         found["resharding"] = resharding.resharding(options.shards, to, print, options.keys or resharding.KEYS)
     if options.hit_ratio:
-        found["hit_ratio"] = hit_ratio.hit_ratio(kinds(options, options.shards), print)
+        makers = kinds(options, options.shards)
+        found["hit_ratio"] = hit_ratio.hit_ratio(makers, print)
+        if options.shards > 1:
+            found["hit_ratio"] += hit_ratio.hit_ratio(makers, print, cold=options.shards)
+    if options.evictions:
+        found["evictions"] = evicting.costs(kinds(options, 1), print)
+    if options.floods:
+        found["floods"] = evicting.floods(kinds(options, options.shards), print)
+    if options.told:
+        found["told"] = told.told(kinds(options, options.shards), print)
     if options.members:
         found["members"] = footprint.members(kinds(options, options.shards), print)
     with_servers = [options.memory, options.idle, options.publish, options.renames, options.holds]
@@ -133,9 +145,12 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--members", action="store_true", help="growth by a million members in 10,000 keys, by type")
     parser.add_argument("--idle", action="store_true", help="CPU time over ten idle seconds")
     parser.add_argument("--startup", action="store_true", help=f"to the first answered GET, {STARTUP_SHARDS} shards")
+    parser.add_argument("--told", action="store_true", help="used_memory beside the resident set, full and flushed")
     parser.add_argument("--loading", action="store_true", help="commands per second from a log, on one core")
     parser.add_argument("--commands", type=int, default=loading.COMMANDS, help="how many the log of --loading has")
     parser.add_argument("--hit-ratio", action="store_true", help="hits of a Zipf load with maxmemory, LRU and LFU")
+    parser.add_argument("--evictions", action="store_true", help="CPU time of SETs at maxmemory, by policy, one shard")
+    parser.add_argument("--floods", action="store_true", help="who goes when one shard has the old keys")
     parser.add_argument("--rewrite", action="store_true", help="BGREWRITEAOF: how long, and what readers notice")
     parser.add_argument("--resharding", action="store_true", help="a start with another number of shards")
     parser.add_argument("--to", type=int, metavar="SHARDS", help="that --resharding goes to; twice --shards")

@@ -5,6 +5,8 @@ their hit ratios would say nothing of how well they choose. So `maxmemory` of ea
 many keys, while others are evicted for new ones. Then a client asks for keys of a set that is ten times as large, and
 sets what it misses. All servers see the same keys in the same order and at the same pace, for the idle clocks tick in
 seconds.
+
+In a load that is uneven the rarest keys are all on the first shard, which has to give its memory to the others.
 """
 
 import time
@@ -13,6 +15,7 @@ from itertools import accumulate
 from random import Random
 from typing import Any
 
+from common.slot import SLOTS, slot_of
 from tests.bench.load import fill
 from tests.bench.starting import Make
 from tests.bench.throughput import Say
@@ -31,16 +34,20 @@ EXPONENT = 0.99
 TRIES = 4
 VALUE = "x" * 100
 KEY_BYTES = 16
+NAME = b"key:%012d"
 MISS = b"$-1\r\n"
 HIT = b"$%d\r\n%b\r\n" % (len(VALUE), VALUE.encode())
 SEED = 7
 
 
-def questions(resident: int, asked: int) -> list[list[int]]:
-    """Numbers of keys by Zipf's law, in batches; which are the frequent ones is by chance."""
+def questions(resident: int, asked: int, cold: int = 0) -> list[list[int]]:
+    """Numbers of keys by Zipf's law, in batches; which are the frequent ones is by chance, or for `cold` shards those
+    that are not on the first of them."""
     random = Random(SEED)
     numbers = list(range(resident * SPREAD))
     random.shuffle(numbers)
+    if cold:
+        numbers.sort(key=lambda number: slot_of(NAME % number) * cold // SLOTS == 0)
     ends = list(accumulate((rank + 1) ** -EXPONENT for rank in range(len(numbers))))
     drawn = random.choices(numbers, cum_weights=ends, k=asked)
     return [drawn[start : start + BATCH] for start in range(0, asked, BATCH)]
@@ -53,10 +60,11 @@ def hit_ratio(
     resident: int = RESIDENT,
     asked: int = ASKED,
     per_second: int = PER_SECOND,
+    cold: int = 0,
 ) -> list[dict[str, Any]]:
-    """The share of hits of each server with each policy, with `maxmemory-samples 5`."""
+    """The share of hits of each server with each policy, with `maxmemory-samples 5`; `cold` is as for `questions`."""
     kinds = list(kinds)
-    batches = questions(resident, asked)
+    batches = questions(resident, asked, cold)
     found = []
     for policy in policies:
         for make in kinds:
@@ -70,8 +78,18 @@ def hit_ratio(
                 evicted = field(client, "evicted_keys")
             name = f"{server.kind} {getattr(server, 'shards', '')}".strip()
             ratio = hits / (len(batches[len(batches) // 2 :]) * BATCH)
-            say(f"{name:<13} {policy}: {100 * ratio:.2f} % hits with {keys:,} keys, {evicted:,} evicted")
-            found.append({"server": name, "policy": policy, "hit_ratio": ratio, "keys": keys, "evicted": evicted})
+            where = " uneven" if cold else ""
+            say(f"{name:<13} {policy}{where}: {100 * ratio:.2f} % hits with {keys:,} keys, {evicted:,} evicted")
+            found.append(
+                {
+                    "server": name,
+                    "policy": policy,
+                    "uneven": bool(cold),
+                    "hit_ratio": ratio,
+                    "keys": keys,
+                    "evicted": evicted,
+                }
+            )
     return found
 
 
@@ -103,7 +121,7 @@ def ask(client: Client, batches: list[list[int]], per_second: int) -> int:
     hits = 0
     started_s = time.perf_counter()
     for number, batch in enumerate(batches):
-        missed = missing(client, [b"key:%012d" % key for key in batch])
+        missed = missing(client, [NAME % key for key in batch])
         if missed:
             client.call("MSET", *[word for key in missed for word in (key, VALUE)])
         hits += len(batch) - len(missed)
