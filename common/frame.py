@@ -14,7 +14,8 @@ A run is what is numbered and answered, so that a pipeline of a hundred commands
 """
 
 import struct
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Self
 
 import msgpack
 
@@ -41,6 +42,13 @@ them, see common/record.py; always AS_ONE."""
 DB_SHIFT = 8
 """The number of the db is the rest of the header."""
 
+STAGED_CODE, STAGED_NUMBER = 2, struct.Struct(">Q")
+"""The msgpack extension type of a large string that was sent ahead, and the number by which it was: see
+router/freight.py."""
+
+LARGE_CODE, LARGE_NAME = 3, struct.Struct(">QQ")
+"""That of a large string in a reply, which stays with the shard until it is fetched: its number and its size."""
+
 BIN32, BIN32_MARK = struct.Struct(">BI"), 0xC6
 """How msgpack begins a string of bytes of up to 4 GB."""
 
@@ -55,7 +63,20 @@ FRAME_SIZE_BYTES_MAX = 2**32 - 1
 """What msgpack's C Unpacker can buffer: a frame with one value of 512 MB fits several times over."""
 
 
+class Large:
+    """The name of a large string in a reply, and then the string itself."""
+
+    __slots__ = ("number", "size_bytes", "value")
+
+    def __init__(self, number: int, size_bytes: int) -> None:
+        self.number = number
+        self.size_bytes = size_bytes
+        self.value = b""
+
+
 def _default(value: Any) -> Any:
+    if type(value) is Large:
+        return msgpack.ExtType(LARGE_CODE, LARGE_NAME.pack(value.number, value.size_bytes))
     if isinstance(value, RedisError):
         return msgpack.ExtType(ERROR_CODE, str(value).encode("utf-8", "surrogateescape"))
     if isinstance(value, set | frozenset):
@@ -63,7 +84,10 @@ def _default(value: Any) -> Any:
     raise TypeError(f"a {type(value).__name__} cannot travel between processes")
 
 
-def _ext_hook(code: int, data: bytes) -> Any:
+def value_of(code: int, data: bytes) -> Any:
+    """The value of an extension type that stands for itself.  Raises ValueError for any other."""
+    if code != ERROR_CODE:
+        raise ValueError(f"an extension of type {code} stands for nothing here")
     return RedisError(data.decode("utf-8", "surrogateescape"))
 
 
@@ -72,21 +96,31 @@ def packer() -> msgpack.Packer:
     return msgpack.Packer(default=_default, autoreset=True)
 
 
-def pieces(frame: Any) -> list[bytes]:
-    """A frame as `packer` packs it, in pieces; what is large in it is not copied, but is one of them."""
+Staged = dict[int, tuple[int, bytes]]
+"""What was sent ahead, by the id() of the string: the number, and the string, which so keeps its id()."""
+
+
+def pieces(frame: Any, staged: Staged) -> list[bytes]:
+    """A frame as `packer` packs it, in pieces; what is large in it is not copied, but is one of them. What is `staged`
+    is only named, and is so no more: the other end takes it from there.
+    """
     packer = msgpack.Packer(default=_default, autoreset=False)
     found: list[bytes] = []
-    _add(frame, packer, found)
+    _add(frame, packer, found, staged)
     return [*found, packer.bytes()]
 
 
-def _add(value: Any, packer: msgpack.Packer, found: list[bytes]) -> None:
+def _add(value: Any, packer: msgpack.Packer, found: list[bytes], staged: Staged) -> None:
     """Packs a value; whenever something large comes, what was packed before it and then itself go to `found`."""
     if type(value) is list:
         packer.pack_array_header(len(value))
         for item in value:
-            _add(item, packer, found)
+            _add(item, packer, found, staged)
     elif type(value) is bytes and len(value) >= LARGE_SIZE_BYTES:
+        known = staged.pop(id(value), None)
+        if known is not None:
+            packer.pack_ext_type(STAGED_CODE, STAGED_NUMBER.pack(known[0]))
+            return
         found.append(packer.bytes() + BIN32.pack(BIN32_MARK, len(value)))
         found.append(value)
         packer.reset()
@@ -96,11 +130,50 @@ def _add(value: Any, packer: msgpack.Packer, found: list[bytes]) -> None:
 
 def unpack(data: bytes | memoryview) -> Any:
     """The one value that was packed."""
-    return msgpack.unpackb(data, strict_map_key=False, ext_hook=_ext_hook, use_list=True)
+    return msgpack.unpackb(data, strict_map_key=False, ext_hook=value_of, use_list=True)
 
 
-def unpacker() -> msgpack.Unpacker:
+def unpacker(ext_hook: Callable[[int, bytes], Any] = value_of) -> msgpack.Unpacker:
     """What turns a stream of bytes into frames: `feed` it, then iterate."""
     return msgpack.Unpacker(
-        strict_map_key=False, ext_hook=_ext_hook, max_buffer_size=FRAME_SIZE_BYTES_MAX, use_list=True
+        strict_map_key=False, ext_hook=ext_hook, max_buffer_size=FRAME_SIZE_BYTES_MAX, use_list=True
     )
+
+
+class Frames:
+    """The frames of one end of a link: `feed` it what came, then iterate over those that are whole.
+
+    An unpacker keeps the room of the largest frame that it ever had: behind a large one another takes its place.
+    """
+
+    def __init__(self, ext_hook: Callable[[int, bytes], Any] = value_of) -> None:
+        """`ext_hook` gives what an extension type of msgpack stands for."""
+        self.ext_hook = ext_hook
+        self._renew()
+
+    def _renew(self) -> None:
+        self.unpacker = unpacker(self.ext_hook)
+        self.fed = 0
+        """Bytes that it was fed."""
+        self.mark = 0
+        """How many they were when the last frame was complete."""
+        self.grown = False
+        """Whether it has made room for something large."""
+
+    def feed(self, data: bytes) -> None:
+        """Takes what came."""
+        self.fed += len(data)
+        if self.fed - self.mark > LARGE_SIZE_BYTES:
+            self.grown = True
+        self.unpacker.feed(data)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        frame = next(self.unpacker)
+        self.mark = self.fed
+        # Not later: behind the last frame `tell` also counts what there is of the next.
+        if self.grown and self.unpacker.tell() == self.fed:
+            self._renew()
+        return frame

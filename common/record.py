@@ -35,14 +35,28 @@ Parts = dict[int, list[Item]]
 """By shard."""
 
 _pack = packer().pack
+_pack_header = packer().pack_array_header
 
 
 def whole(id_: int, now_ms: int, parts: Parts) -> bytes:
     """The record of a write whose parts are these, done at that time."""
-    packed = [_pack(part) for part in parts.values()]
-    sizes = array("q", map(len, packed))
-    head = (_head(WHOLE, id_), COUNT.pack(len(parts)), array("H", parts), TIME.pack(now_ms), sizes)
-    return b"".join((*head, *packed))
+    return _joined(id_, now_ms, {shard: [_pack(part)] for shard, part in parts.items()})
+
+
+def packed_item(item: Item) -> bytes:
+    """One item of a part."""
+    return _pack(item)
+
+
+def composed(id_: int, now_ms: int, parts: dict[int, list[bytes]]) -> bytes:
+    """The record of a write whose parts are these items, which are packed."""
+    return _joined(id_, now_ms, {shard: [_pack_header(len(items)), *items] for shard, items in parts.items()})
+
+
+def _joined(id_: int, now_ms: int, packed: dict[int, list[bytes]]) -> bytes:
+    sizes = array("q", [sum(map(len, pieces)) for pieces in packed.values()])
+    head = (_head(WHOLE, id_), COUNT.pack(len(packed)), array("H", packed), TIME.pack(now_ms), sizes)
+    return b"".join((*head, *(piece for pieces in packed.values() for piece in pieces)))
 
 
 def done(id_: int) -> bytes:

@@ -16,7 +16,7 @@ cdef class Requests:
     cdef bytes _rest
     cdef list _argv
     cdef Py_ssize_t _missing
-    cdef list _pieces
+    cdef object _bulk
     cdef Py_ssize_t _bulk_missing
 
     @cython.locals(commands=list, received=Py_ssize_t, pos=Py_ssize_t, length=Py_ssize_t, after=Py_ssize_t)

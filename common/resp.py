@@ -59,6 +59,12 @@ class Members(list[Any]):
     __slots__ = ()
 
 
+class Chunks(list[bytes]):
+    """Encoded replies in chunks, since something among them is large: joining them would copy it."""
+
+    __slots__ = ()
+
+
 class NullArray:
     """The absent array: `*-1` in RESP2, the null in RESP3."""
 
@@ -228,6 +234,16 @@ def _messages(reply: Messages, protocol: int) -> bytes:
 def _verbatim(reply: Verbatim, protocol: int) -> bytes:
     text = reply.encode("utf-8", "surrogateescape")
     return _bulk(text, protocol) if protocol == 2 else b"=%d\r\ntxt:%b\r\n" % (len(text) + 4, text)
+
+
+def joined(replies: list[Any]) -> bytes | Chunks:
+    """Encoded replies, of which some may be Chunks, as one."""
+    if not any(type(reply) is Chunks for reply in replies):
+        return b"".join(replies)
+    chunks = Chunks()
+    for reply in replies:
+        chunks += reply if type(reply) is Chunks else (reply,)
+    return chunks
 
 
 def error_reply(error: RedisError) -> bytes:

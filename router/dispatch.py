@@ -21,6 +21,7 @@ from router.merge import MERGES, Merge
 from router.monitor import check, feed
 from router.pubsub import check_allowed
 from router.reach import reaches
+from router.staging import delays
 from router.transaction import refused
 
 if TYPE_CHECKING:
@@ -149,6 +150,8 @@ def dispatch(session: "Session", batch: Batch, argv: list[bytes]) -> bool:
         if session.transaction is not None and not command.at_once:
             session.transaction.queue(batch, command, argv)
             return True
+        if (session.laden or session.transaction is not None) and delays(session, command, argv):
+            return False
         if command.blocking and command.may_block(argv):
             if not _blocking(session, batch, command, argv):
                 return False

@@ -3,7 +3,8 @@
 An EXEC is a batch within the batch: the plans that cut a client's commands for the shards cut the queued ones too. Each
 shard gets its share in one message, all in one turn of the router (batch.py, Rule 1): so nobody sees a half of it, with
 no lock and no second round trip. Where that is not enough, because a queued command needs keys of several shards at
-once or because other shards have a say through WATCH, the keys are held first: see stages.py.
+once or because other shards have a say through WATCH, the keys are held first: see stages.py. So are those of a long
+one, which is run in slices: see long_execution.py.
 
 Rule 1: EXEC is refused before any part is sent if a shard would not do its part, as far as that is known.
 Rule 2: what the router itself does for a queued command (PUBLISH, SELECT) is done at EXEC, in its place among those.
@@ -21,6 +22,7 @@ from common.resp import NULL_ARRAY, encode, error_reply
 from router.batch import Batch, Join, Later, Run, join_in
 from router.dispatch import Deferred, check_shards, run_queued
 from router.holding import Holding
+from router.long_execution import LongExecution
 from router.records import Record
 from router.scope import Scope
 from router.stages import Stages
@@ -47,7 +49,10 @@ class Unit(Batch):
         """Adds the commands from `place` on, up to `until`."""
         session = self.session
         router = session.router
-        queued = transaction.queued if until is None else transaction.queued[:until]
+        first = 0
+        queued = transaction.queued
+        if until is not None:
+            first, place, queued = place, 0, queued[place:until]
         count = len(queued)
         self.size = count - place
         while place < count:
@@ -57,7 +62,7 @@ class Unit(Batch):
                 if place == count:
                     break
             argv = queued[place]
-            run_queued(session, self, transaction.unusual.get(place) or router.table.find(argv), argv)
+            run_queued(session, self, transaction.unusual.get(first + place) or router.table.find(argv), argv)
             place += 1
 
     def parts(self) -> dict[int, list[Run]]:
@@ -184,6 +189,10 @@ class Execution(Deferred):
         session, transaction, watching = self.session, self.transaction, self.session.watching
         self.batch = batch
         transaction.executing = True
+        if transaction.is_long:
+            self._begin()
+            LongExecution(self)
+            return
         if transaction.unusual or watching is not None:
             scope = Scope(session.router, transaction)
             scope.check(session)

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 Then = Callable[[int, Any], None]
 """Hears the answer of a shard, by its index; None if the shard is gone."""
-Keys = list[bytes] | None
-"""Those of one shard; None for all that it has."""
+Keys = list[bytes] | int | None
+"""Those of one shard; None for all that it has, a number for those that were laid aside there under it."""
 Changes = Mapping[int, list[list[Any]]]
 """What became of keys, by shard: [db, key, packed value or None, expiry]."""
 
@@ -104,6 +104,7 @@ class Holding:
         gives: Mapping[int, str] | None = None,
         waiter: int = 0,
         recorded: bool = False,
+        folds: bool = False,
     ) -> None:
         """Holds `keys`, by shard, in each of `dbs`, on shards that are up.
 
@@ -111,7 +112,8 @@ class Holding:
         `granted` gets what each shard gave, as `gives` says, NOTHING where it doesn't; `given_up` why there will be no
         holding: a shard died or refuses it, as for a call that `writes` while it cannot. One of them is called, once,
         unless it is dropped before. The remote waiters of the id `waiter` are withdrawn where it is granted. It is to
-        be `recorded` if keys of several shards may be changed under it.
+        be `recorded` if keys of several shards may be changed under it. It `folds` where very many commands will be run
+        under it: what they are the shards have been told for the record when it is released.
         """
         router = session.router
         self.router = router
@@ -119,6 +121,7 @@ class Holding:
         self.call = call
         self.keys = keys
         self.dbs = dbs
+        self.folds = folds
         self.id = next(router.borrow_ids)
         self.stage = Stage.ASKING
         # Its place in the order is that of the holds, and so is its id.
@@ -138,6 +141,8 @@ class Holding:
             message = ["hold", self.id, held, dbs, gives.get(shard, NOTHING), writes, waiter]
             if self.record is not None:
                 message += [self.record.id, self._sync.id if self._sync else 0]
+            if folds:
+                message += [True] if self.record is not None else [0, 0, True]
             if batch.dispatched:
                 self._send(shard, message, self._heard)
             else:
@@ -271,11 +276,13 @@ class Holding:
 
     def _recorded(
         self, taking: list[int], changes: Changes, parts: Mapping[int, list[Item]]
-    ) -> tuple[Record | None, dict[int, list[bytes]]]:
+    ) -> tuple[Record | None, dict[int, list[Any]]]:
         """The record of it all, and what each shard that takes part gets of it; nothing where that is one alone."""
         if len(taking) < 2 or self.record is None:
             return None, {}
         self.record.left = len(taking)
+        if self.folds:
+            return self.record, dict.fromkeys(taking, [[self.record.id, self.router.turn_ms(), taking]])
         whole: Parts = {shard: list(parts.get(shard, ())) for shard in taking}
         for shard, changed in changes.items():
             whole[shard].append(["held", b"", changed])

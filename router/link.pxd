@@ -2,6 +2,7 @@
 
 import cython
 
+from common.frame cimport Frames
 from router.batch cimport Run
 
 
@@ -17,9 +18,9 @@ cdef class Link:
     cdef public bint closed
     cdef public bint congested
     cdef public bint large
-    cdef public long long fed
-    cdef public long long mark
-    cdef public bint grown
+    cdef public object freight
+    cdef public dict staged
+    cdef public bint named
     cdef public object recorder
     cdef public list frame
     cdef public Py_ssize_t commands
@@ -28,7 +29,7 @@ cdef class Link:
     cdef public long long answered
     cdef public object refusal
     cdef public object pack
-    cdef public object unpacker
+    cdef public Frames stream
 
     @cython.locals(frame=list)
     cpdef put(self, Run run)

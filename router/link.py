@@ -17,9 +17,10 @@ from enum import Enum
 from typing import Any, Protocol, cast
 
 from common.errors import OutcomeUnknown, RedisError
-from common.frame import LARGE_SIZE_BYTES, ROUTER, packer, pieces, unpacker
+from common.frame import LARGE_CODE, LARGE_NAME, ROUTER, Frames, Large, Staged, packer, pieces, value_of
 from common.peer import stranger
 from router.batch import Message, Run
+from router.freight import Fetch, Freight, larges
 from router.tracked_keys import TrackedKeys
 
 logger = logging.getLogger("shardis")
@@ -91,6 +92,8 @@ class Link:
         """Who wants to know which runs are answered in a turn, while clients track keys."""
         self.large = False
         """Whether something in the next frame may be large."""
+        self.freight = Freight(self)
+        """Large strings that are sent ahead."""
         self._forget()
 
     def _forget(self) -> None:
@@ -100,19 +103,14 @@ class Link:
         self.awaiting: deque[Run] = deque()
         self.late: dict[int, Run] = {}
         self.answered = 0
+        self.staged: Staged = {}
+        """What of the freight is there, until a frame names it."""
         self.refusal = ""
         """What the shard answers to writes because its log can't be written; empty in health."""
         self.pack = packer().pack
-        self._renew()
-
-    def _renew(self) -> None:
-        self.unpacker = unpacker()
-        self.fed = 0
-        """Bytes that it was fed."""
-        self.mark = 0
-        """How many they were when the last frame was complete."""
-        self.grown = False
-        """Whether it has made room for something large."""
+        self.named = False
+        """Whether something in the frame that was read is only named."""
+        self.stream = Frames(self._value_of)
 
     async def connect(self) -> None:
         """Connects, trying until it succeeds or the link is closed."""
@@ -158,9 +156,9 @@ class Link:
             self.frame = []
             self.commands = 0
             try:
-                if self.large:
+                if self.staged or self.large:
                     self.large = False
-                    self.transport.writelines(pieces(frame))
+                    self.transport.writelines(pieces(frame, self.staged))
                 else:
                     self.transport.write(self.pack(frame))
             except Exception:
@@ -198,15 +196,12 @@ class Link:
     # In
 
     def data_received(self, data: bytes) -> None:
-        self.fed += len(data)
-        if self.fed - self.mark > LARGE_SIZE_BYTES:
-            self.grown = True
-        unpacker = self.unpacker
-        unpacker.feed(data)
-        for frame in unpacker:
-            self.mark = self.fed
-            if self.grown and unpacker.tell() == self.fed:  # Not later: it also counts what it has of the next frame.
-                self._renew()
+        stream = self.stream
+        stream.feed(data)
+        for frame in stream:
+            if self.named:
+                self.named = False
+                frame = self._whole(frame)
             if type(frame) is list:
                 self._answers(frame)
             else:
@@ -236,6 +231,30 @@ class Link:
             answer(self.late.pop(number), replies)
         if recorder is not None:
             recorder.late = False
+
+    def _value_of(self, code: int, data: bytes) -> Any:
+        """What an extension type in a frame stands for."""
+        if code == LARGE_CODE:
+            self.named = True
+            return Large(*LARGE_NAME.unpack(data))
+        return value_of(code, data)
+
+    def _whole(self, frame: Any) -> Any:
+        """What is whole of a frame: what is only named is fetched, and then comes late."""
+        if type(frame) is list:
+            for place, answer in enumerate(frame):
+                if any(larges(answer)):
+                    frame[place] = None
+                    Fetch(self, self.answered + place, answer)
+        else:
+            answers: dict[int, Any] = frame.get("late", {})
+            for number in [number for number, answer in answers.items() if any(larges(answer))]:
+                Fetch(self, number, answers.pop(number))
+        return frame
+
+    def fetched(self, number: int, answer: Any) -> None:
+        """Takes an answer that was fetched."""
+        self._late_answers({number: answer})
 
     def _event(self, frame: dict[str, Any]) -> None:
         if "late" in frame:

@@ -150,6 +150,12 @@ class Records:
             self._wait()
         return data
 
+    def weigh(self, item: bytes) -> None:
+        """Counts what a record will have, which the shards keep as long."""
+        self._bytes += len(item)
+        if not self._timed:
+            self._wait()
+
     def split(self, batch: Batch, shards: Sequence[int], parts: Sequence[list[Any]]) -> None:
         """Adds the parts of a command that is cut to its batch: to the record of those before it, where that is the
         last that each of its shards gets, else to a new one."""

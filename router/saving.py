@@ -317,6 +317,8 @@ class Saving:
         """Asks how much has changed, if it has been long enough for a save point."""
         now_s = self.now_s()
         due = [point for point in self.router.config["save"] if now_s - self.last_save_s > point[0]]
+        if self.router.long_executions:
+            return  # It would wait for their end, and everybody behind it.
         if not due or (self.last_failed and now_s - self.last_try_s <= RETRY_S):
             return
         counts: list[int] = []

@@ -1,5 +1,6 @@
 """Which keys the commands of a transaction touch, shard by shard, before any of them is run."""
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from common.command import Command, Flag, Plan
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from router.server import Router
     from router.session import Session
     from router.transaction import Transaction
+    from router.watching import Watching
 
 Keys = dict[int, list[bytes] | None]
 """By shard, the keys there; None for all that there are."""
@@ -23,11 +25,8 @@ class Scope:
         self.commands = transaction.commands(router.table.find)
         self.each = [keys_of_call(router, *call) for call in zip(self.commands, transaction.queued, strict=True)]
         calls = zip(self.commands, self.each, transaction.queued, strict=True)
-        self.lone = [place for place, call in enumerate(calls) if self._is_lone(*call)]
+        self.lone = deque(place for place, call in enumerate(calls) if is_lone(router, *call))
         """The places of the commands that need keys of several shards at once."""
-
-    def _is_lone(self, command: Command, keys: Keys, argv: list[bytes]) -> bool:
-        return command.plan is Plan.BORROW and (len(keys) > 1 or reaches(command, argv, list(keys), self.router.owners))
 
     def check(self, session: "Session") -> None:
         """Refuses the whole if a shard would not do its part.  Raises RedisError."""
@@ -43,9 +42,30 @@ class Scope:
                 union[shard] = None if some is None or before is None else before + some
         return union
 
+    def to_hold(self, watching: "Watching | None") -> Keys:
+        """The keys of all, and those that are watched."""
+        keys = self.union()
+        for shard, watched in watching.shards.items() if watching is not None else ():
+            before = keys.get(shard, [])
+            keys[shard] = None if before is None else before + watched
+        return keys
+
+    def writes(self) -> bool:
+        """Whether one of them may write."""
+        return any(command.flags & Flag.WRITE for command in self.commands)
+
+    def recorded(self) -> bool:
+        """Whether several shards may write."""
+        return self.writes()
+
     def asks_router(self) -> bool:
         """Whether the router itself has to do something for one of them."""
         return any(command.plan is Plan.ROUTER for command in self.commands)
+
+
+def is_lone(router: "Router", command: Command, keys: Keys, argv: list[bytes]) -> bool:
+    """Whether a call, which touches these keys, needs some of several shards at once."""
+    return command.plan is Plan.BORROW and (len(keys) > 1 or reaches(command, argv, list(keys), router.owners))
 
 
 def keys_of_call(router: "Router", command: Command, argv: list[bytes]) -> Keys:

@@ -11,6 +11,7 @@ import resource
 import signal
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from itertools import count
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 from common.command import Command, Flag, Plan, Table
 from common.config import Config
 from common.errors import RedisError
-from common.log import follow
+from common.log import follow, note
 from common.slot import Owners
 from common.systemd import systemd
 from router import budget, config_reload, monitor, rewrites, saving, shutdown, tracking
@@ -35,6 +36,7 @@ from router.link import Link, LinkState
 from router.listeners import Listeners
 from router.listening import keep_alive
 from router.log_sync import LogSync, synced
+from router.long_execution import LongExecution
 from router.output import Output
 from router.pause import Pause
 from router.pubsub import PubSub
@@ -47,6 +49,7 @@ from router.service import FAILED, Service
 from router.session import Session
 from router.slowlog import NEVER, Call, CommandLogs, Part, is_logged
 from router.stats import Stats
+from router.transaction import shed
 from router.watching import Watching
 
 logger = logging.getLogger("shardis")
@@ -110,6 +113,7 @@ class Router:
         self.recovery = Recovery(self)
         self.rewrites = Rewrites(self)
         self.holdings: set[Holding] = set()  # Those that are not over.
+        self.long_executions: deque[LongExecution] = deque()  # The same; the first has its turn.
         self.pause = Pause(self)
         self.output = Output(self)
         self.eviction = Eviction(self)
@@ -321,6 +325,11 @@ class Router:
             session.blocking.end(GONE)
         if session.watching is not None:
             session.watching.end()
+        if session.transaction is not None and not session.transaction.executing:
+            shed(self.loop.call_soon, session.transaction.queued)
+        if session.staging is not None:
+            session.staging.drop()
+            session.staging = None
         monitor.end(session)
         self.stats.gather(session)
         self.pause.forget(session)
@@ -371,6 +380,8 @@ class Router:
         values = self.config.values
         self.recording = values["appendonly"] and self.shards > 1
         follow(values)
+        if values["supervisor-fd"] >= 0:
+            note(self.config)
         self.logs.configure(values)
         self.output.configure(values)
         self.eviction.configure(values)
@@ -457,8 +468,9 @@ class Router:
             self.loop.add_reader(supervisor_fd, self.stop)
 
     def reload_on_signal(self, argv: list[str]) -> None:
-        """SIGHUP has the configuration read again, from where `argv` says."""
+        """SIGHUP has the configuration read again, from where `argv` says. One that came before waits till here."""
         self.loop.add_signal_handler(signal.SIGHUP, config_reload.reload, self, argv, os.environ)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
 
 def _is_owed(session: Session) -> bool:

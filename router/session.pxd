@@ -45,6 +45,8 @@ cdef class Session:
     cdef public object blocking
     cdef public bint transacted
     cdef public bint transacting
+    cdef public bint laden
+    cdef public object staging
     cdef public object transaction
     cdef public object watching
     cdef public object subscriptions

@@ -8,7 +8,6 @@ Rule 3: the usual command of a session in its usual state costs one look-up, one
 """
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Callable
 from time import time_ns
@@ -20,29 +19,35 @@ from common.frame import DB_SHIFT, NO_TOUCH, RESP3
 from common.requests import QueryTooLong, Requests
 from common.resp import error_reply
 from router.address import addresses_of
-from router.batch import OPENINGS, Batch, Muted
+from router.batch import OPENINGS, Batch
 from router.blocking import GONE, READ_BYTES_MAX, Blocking
 from router.dispatch import dispatch
-from router.replies import Replies
+from router.paced import PACED_BYTES_MIN, Paced, paced
+from router.replies import Replies, dispatch_muted
+from router.staging import settle
 
 if TYPE_CHECKING:
     from router.pubsub import Subscriptions
     from router.server import Router
+    from router.staging import Staging
     from router.tracking import Tracking
     from router.transaction import Transaction
     from router.watching import Watching
-
-logger = logging.getLogger("shardis")
 
 WINDOW_COMMANDS_MAX = 1024
 """Commands under way for one client: some milliseconds' work, more gains no speed."""
 WINDOW_COMMANDS_FIRST = 16
 """Commands under way before anything is known of the size of the replies: with 64 of them, 50 new clients that ask for
 100 KB each in pipelines brought 320 MB at once, and all others waited for as long as that took."""
-WINDOW_BYTES_MAX = 4 * 1024 * 1024
-"""Bytes of replies that a client's commands under way may bring, by the size of its last ones."""
+WINDOW_COMMANDS_MIN = 2
+"""Commands under way however large the replies are; with one at a time it would never be seen that they are small."""
+WINDOW_BYTES_MAX = 1024 * 1024
+"""Bytes of replies that a client's commands under way may bring, by the size of its last ones: what a client may leave
+unread is not more. With 4 MB, 50 clients that read nothing had others wait for 200 MB."""
 WINDOW_REPLY_BYTES_SMALL = 4096
 """A single reply up to here says nothing against the window that there is, and need not be reckoned with."""
+UNSHARED_BYTES_MAX = 256 * 1024
+"""From so much on of a request that is not complete, a client is read once in a turn of the loop."""
 OUTGOING_MAX = 1024
 """Messages of one turn that are sent without waiting for its end."""
 
@@ -102,17 +107,17 @@ class Session:
         """The full name of the last command: "client|list"."""
         self.library_name = b""
         self.library_version = b""
-        self.follows_redirects = False
-        """Whether the client said so (CLIENT CAPA)."""
+        self.follows_redirects = False  # Whether the client said so (CLIENT CAPA).
         self.blocking: Blocking | None = None
         """The call under way that may block; nothing else is begun meanwhile."""
         self.transacted = False
         """Whether it ever began a transaction or watched a key, which CLIENT LIST tells."""
+        self.laden = False  # Whether commands that are not begun may have large arguments: see staging.py.
+        self.staging: Staging | None = None  # What is brought for the next of them.
         self.transacting = False
         """Whether an EXEC is under way that takes several turns; nothing else is begun meanwhile."""
         self.replies = Replies.ON
-        self.was_authenticated = False
-        """Whether it ever gave a password."""
+        self.was_authenticated = False  # Whether it ever gave a password.
         self.reset()
 
     # What a client can change of itself
@@ -148,7 +153,7 @@ class Session:
         limited = self.subscriptions is not None and self.protocol == 2
         usual = self.transaction is None and self.tracking is None and not limited and not self.monitoring
         open_ = self.authenticated and self.replies is Replies.ON and not self.closing
-        self.plain = usual and open_ and not router.pause.active and not router.monitors
+        self.plain = usual and open_ and not self.laden and not router.pause.active and not router.monitors
         self.queueing = self.transaction is not None and open_ and not router.pause.active and not self.monitoring
         self.requests.authenticated = self.authenticated
 
@@ -162,8 +167,8 @@ class Session:
         commands = self._complete(data)
         if self.requests.large:
             self.requests.large = False
-            for link in router.links:
-                link.large = True
+            self.laden = True
+            self.changed()
         if (
             self.backlog
             or self.stalled
@@ -181,6 +186,10 @@ class Session:
             self.bytes_looked_at = self.bytes_in - self.requests.query_size_bytes
         if self.backlog or self.requests.stopped or self.fault is not None:
             self.pump()
+        elif self.requests.query_size_bytes > UNSHARED_BYTES_MAX:
+            # A client that sends faster than it is read would be read 32 times before others had their turn.
+            self._read(False)
+            router.loop.call_soon(self.pump)
 
     def _complete(self, data: bytes) -> list[list[bytes]]:
         """The commands that `data` completes; what is wrong with it is kept until they are answered."""
@@ -223,7 +232,8 @@ class Session:
 
     def _may_begin(self) -> bool:
         """Whether the next command may be begun, as far as this is known before one looks at it."""
-        waits = self.writing_paused or self.held or self.closing or self.stalled
+        staging = self.staging is not None and self.staging.missing
+        waits = self.writing_paused or self.held or self.closing or self.stalled or staging
         return not waits and self.blocking is None and not self.transacting and self.router.known
 
     def begin(self, commands: list[list[bytes]]) -> None:
@@ -261,6 +271,8 @@ class Session:
         if not place:
             self.batches.pop()
             return
+        if self.laden:
+            settle(self, batch)
         batch.size = place
         self.commands += place
         self.begun += place
@@ -304,23 +316,7 @@ class Session:
             return False
         if self.replies is Replies.ON:
             return dispatch(self, batch, argv)
-        return self._dispatch_muted(batch, argv)
-
-    def _dispatch_muted(self, batch: Batch, argv: list[bytes]) -> bool:
-        """Adds a command whose replies the client may not want. It may be the one that wants them again."""
-        before, wanted = len(batch.steps), self.replies
-        if wanted is Replies.SKIP_NEXT:
-            self.replies = Replies.SKIP
-        if not dispatch(self, batch, argv):
-            self.replies = wanted
-            return False
-        if self.replies is not Replies.ON:
-            batch.steps[before:] = [Muted(step) for step in batch.steps[before:]]
-            batch.plain = False
-        if self.replies is Replies.SKIP:
-            self.replies = Replies.ON
-            self.changed()
-        return True
+        return dispatch_muted(self, batch, argv)
 
     def check(self, argv: list[bytes]) -> None:
         """Refuses what this session may not do; before anything else is found wrong with it.  Raises RedisError."""
@@ -342,7 +338,7 @@ class Session:
                 self.router.logs.note_replies(self, done, replies)
             if done.size > 1 or len(replies) > WINDOW_REPLY_BYTES_SMALL:
                 # At the size of its last replies, what is under way must not bring more than WINDOW_BYTES_MAX.
-                window = WINDOW_BYTES_MAX * done.size // (len(replies) + 1) + 1
+                window = WINDOW_BYTES_MAX * done.size // (len(replies) + 1) + WINDOW_COMMANDS_MIN
                 self.window = min(WINDOW_COMMANDS_MAX, 2 * self.window, window)
             if done.pushes:
                 self.write(replies + done.take_pushes())
@@ -406,6 +402,8 @@ class Session:
         if self.transport is not None and data:
             self.bytes_out += len(data)
             self.writes += 1
+            if len(data) > PACED_BYTES_MIN:
+                self.transport = paced(self)
             self.transport.write(data)
             if self.writing_paused:
                 self.router.output.check(self)
@@ -485,6 +483,9 @@ class Session:
         self._read(False)
 
     def resume_writing(self) -> None:
+        if isinstance(self.transport, Paced):
+            self.transport.go_on()
+            return
         self.writing_paused = False
         self.router.output.caught_up(self)
         self.pump()

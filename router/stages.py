@@ -17,12 +17,13 @@ Rule 3: the client begins nothing else meanwhile: what comes behind EXEC may dep
 
 from typing import TYPE_CHECKING, Any
 
-from common.command import Command, Flag
+from common.command import Command
 from common.errors import RedisError
 from common.record import Item
 from common.resp import error_reply
 from router.borrow import Course, Loan, Outcome, reply_to
 from router.holding import Holding
+from router.long_scope import LongScope
 from router.monitor import feed
 from router.scope import Scope
 from router.slowlog import Call
@@ -38,7 +39,10 @@ CALL = [b"EXEC"]
 class Stages:
     """One such EXEC, from its holds to its reply."""
 
-    def __init__(self, execution: "Execution", scope: Scope) -> None:
+    folds = False
+    """Whether very many commands are run under the holds."""
+
+    def __init__(self, execution: "Execution", scope: Scope | LongScope) -> None:
         self.execution = execution
         self.session = execution.session
         self.router = execution.session.router
@@ -57,19 +61,16 @@ class Stages:
         self.session.transacting = True
         self.parts: dict[int, list[Item]] = {}
         """What each shard did, for the record of it all."""
-        keys = scope.union()
-        for shard, watched in self.watching.shards.items() if self.watching is not None else ():
-            before = keys.get(shard, [])
-            keys[shard] = None if before is None else before + watched
-        writes = any(command.flags & Flag.WRITE for command in self.commands)
+        writes = scope.writes()
         self.holding = Holding(
             self.session,
             execution.batch,
             Call(CALL),
-            keys,
+            scope.to_hold(self.watching),
             [self.session.db],
             writes=writes,
-            recorded=writes,
+            recorded=scope.recorded(),
+            folds=self.folds,
             granted=self._granted,
             given_up=self._refused,
         )
@@ -88,28 +89,33 @@ class Stages:
         if self.unknown:
             return
         if self.touched:
-            self.holding.drop()
-            self._over()
-            self.execution.finish(None, 0)
+            self._drop()
         else:
             self._next()
 
+    def _drop(self) -> None:
+        """Does nothing, since a watched key was changed."""
+        self.holding.drop()
+        self._over()
+        self.execution.finish(None, 0)
+
     def _next(self) -> None:
         """Runs what comes next, or ends it all."""
+        self._note()
         count = len(self.queued)
         dead = next((shard for shard in self.holding.keys if not self.holding.alive(shard)), None)
-        if dead is not None and self.holding.record is not None:
-            self.holding.abandon(self.parts)
+        if dead is not None and not self._lasts():
+            self.holding.abandon(self._done())
             self._refused(self.router.links[dead].down())
         elif self.place == count:
             self._over()
-            self.holding.release({}, dict.fromkeys(self.holding.keys, []) | self.parts, self._released)
-        elif self.place in self.lone:
-            self.lone_command = self.commands[self.place]
+            self.holding.release({}, dict.fromkeys(self.holding.keys, []) | self._done(), self._released)
+        elif self.lone and self.place == self.lone[0]:
+            self.lone_command = self.commands[self.lone.popleft()]
             if denied := self._denied():
                 self.place += 1
                 self.replies.append(denied)
-                self._next()
+                self.router.loop.call_soon(self._next)  # There may be very many of them, one after the other.
                 return
             course = Course(self.router, self.session.db, self.lone_command, self.queued[self.place])
             course.reads = reads_of(self.session, self.lone_command, course.argv)
@@ -118,9 +124,24 @@ class Stages:
                 feed(self.session, self.lone_command, course.argv)
             Loan(self.holding, course, self.session.header, self._ran, parts=self.parts)
         else:
-            until = next((place for place in self.lone if place > self.place), count)
+            until = self._until(self.lone[0] if self.lone else count)
             place, self.place = self.place, until
             self.execution.send(self._answered, self.holding, place, until, self.parts)
+
+    def _until(self, until: int) -> int:
+        """The place behind the commands that are run next in one turn, up to `until`."""
+        return until
+
+    def _note(self) -> None:
+        """Takes note of what was done."""
+
+    def _done(self) -> dict[int, list[Item]]:
+        """By shard, what was done there, for the record."""
+        return self.parts
+
+    def _lasts(self) -> bool:
+        """Whether what was done under the holds stays, though a shard died."""
+        return self.holding.record is None
 
     def _denied(self) -> bytes:
         """The error for the command that is next, if the client may not run it any more."""

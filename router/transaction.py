@@ -22,6 +22,10 @@ MEMORY_BYTES_MAX = 1024 * 1024 * 1024
 and a million times PING is 4 MB of those and takes 150."""
 COMMAND_SIZE_BYTES, WORD_SIZE_BYTES = 96, 48
 """What a queued command takes, and each of its words beside what it holds."""
+LONG_WORDS = 8192
+"""From how many words on a transaction is long: its shards would be busy with it for more than some milliseconds."""
+SHED_MAX, SHED_BYTES_MAX = 2000, 1 << 22
+"""How many queued commands, or bytes of them, are freed at a time."""
 WRITES = Flag.WRITE | Flag.MAY_REPLICATE
 """What a CLIENT PAUSE WRITE stops."""
 
@@ -99,6 +103,11 @@ class Transaction:
         self.queued = []
         self.unusual = {}
 
+    @property
+    def is_long(self) -> bool:
+        """Whether it is run in slices: see long_execution.py."""
+        return self.words > LONG_WORDS
+
     def commands(self, find: Callable[[list[bytes]], Command]) -> list[Command]:
         """The command of each call that is queued."""
         unusual = self.unusual
@@ -121,7 +130,20 @@ def refused(session: "Session", command: Command | None, error: RedisError) -> R
 
 def discard(session: "Session") -> None:
     """Ends a transaction, if there is one, and forgets what is watched."""
+    if session.transaction is not None:
+        shed(session.router.loop.call_soon, session.transaction.queued)
     session.transaction = None
     if session.watching is not None:
         session.watching.end()
     session.changed()
+
+
+def shed(call_soon: Callable[..., object], queued: list[list[bytes]]) -> None:
+    """Lets go of what was queued: much of it some at a time, for to free a million commands takes 0.1 s."""
+    size_bytes = 0
+    for _ in range(SHED_MAX):
+        if not queued or size_bytes >= SHED_BYTES_MAX:
+            break
+        size_bytes += sum(map(len, queued.pop()))
+    if queued:
+        call_soon(shed, call_soon, queued)

@@ -40,7 +40,8 @@ cdef class Executor:
     @cython.locals(
         store=Store, db=Keyspace, protocol=cython.longlong, usual=dict, slow_ns=cython.longlong, started=cython.longlong,
         ended=cython.longlong, duration=cython.longlong, entry=Entry, argv=list, replies=list, values=cython.longlong,
-        joined=cython.longlong, place=cython.longlong, size=cython.Py_ssize_t
+        joined=cython.longlong, place=cython.longlong, size=cython.Py_ssize_t,
+        long_bytes=cython.Py_ssize_t
     )
     cpdef run(self, long long header, list requests)
     @cython.locals(store=Store, changes=cython.longlong)

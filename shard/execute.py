@@ -16,9 +16,20 @@ from typing import Any
 from common.command import Command, Flag, Table
 from common.command_stats import CommandStats, count_kind
 from common.errors import Loading, RedisError
-from common.frame import DB_SHIFT, JOINED, NO_TOUCH, RESP3, VALUES
+from common.frame import DB_SHIFT, JOINED, LARGE_SIZE_BYTES, NO_TOUCH, RESP3, VALUES
 from common.record import COMMAND as RECORD
-from common.resp import ENCODERS, HEADS, HEADS_COUNT, INTEGERS, INTEGERS_COUNT, LINE_END, OK, encode, error_reply
+from common.resp import (
+    ENCODERS,
+    HEADS,
+    HEADS_COUNT,
+    INTEGERS,
+    INTEGERS_COUNT,
+    LINE_END,
+    OK,
+    Chunks,
+    encode,
+    error_reply,
+)
 from shard.blocking import Blocked
 from shard.commands.as_sent import AsSent
 from shard.events import class_of_group
@@ -113,6 +124,7 @@ class Executor:
 
     def run(self, header: int, requests: list[list[bytes]]) -> bytes | list[Any] | None:
         """The replies of a run, one a request: encoded, joined into one, or as values, as its header asks.
+        Chunks are in the place of bytes where what is encoded is large.
 
         None if a command of it has to wait, for a held key or because it blocks: then the run is answered late.
         """
@@ -129,6 +141,7 @@ class Executor:
         clock_ns = self.clock_ns
         slow_ns = self.slow_ns
         replies: list[Any] = []
+        long_bytes = 0  # Of all but the shortest replies.
         started = clock_ns()
         for place, argv in enumerate(requests):
             entry = usual.get(argv[0])
@@ -163,11 +176,17 @@ class Executor:
             elif type(reply) is bytes:
                 # A head out of a table and the parts as they are: formatting them costs three times as much.
                 size = len(reply)
-                head = HEADS[size] if size < HEADS_COUNT else b"$%d\r\n" % size
+                if size < HEADS_COUNT:
+                    head = HEADS[size]
+                else:
+                    head = b"$%d\r\n" % size
+                    long_bytes += size
                 if joined:
                     replies.append(head)
                     replies.append(reply)
                     replies.append(LINE_END)
+                elif size >= LARGE_SIZE_BYTES:
+                    replies.append(Chunks((head, reply, LINE_END)))
                 else:
                     replies.append(head + reply + LINE_END)
             elif reply is OK:
@@ -181,7 +200,9 @@ class Executor:
                 replies.append(encode(reply.nothing, protocol))
             else:
                 try:
-                    replies.append(ENCODERS[type(reply)](reply, protocol))
+                    text = ENCODERS[type(reply)](reply, protocol)
+                    long_bytes += len(text)
+                    replies.append(text)
                 except TypeError:
                     replies.append(error_reply(self._bug(entry, argv, values)))
             ended = clock_ns()
@@ -195,7 +216,9 @@ class Executor:
             if store.ready and self.wake is not None:
                 self.wake()
                 started = clock_ns()
-        return b"".join(replies) if joined else replies
+        if joined:
+            return Chunks(replies) if long_bytes >= LARGE_SIZE_BYTES else b"".join(replies)
+        return replies
 
     def _unusual(self, argv: list[bytes]) -> Entry:
         """The entry of a call that one look-up does not find.  Raises RedisError where it must not run."""

@@ -11,11 +11,16 @@ Rule 2: nobody waits for one that came later, so there are no deadlocks here; no
 Rule 3: a key is blocked in all dbs at once. A command may reach another db than its own (MOVE, COPY ... DB), and two
         dbs hardly ever use one name in the same moment: so nobody needs to know which dbs a command reaches.
 
+A ticket of very many keys (ManyKeys) stands in the queue of a key only where somebody else does, too: so it comes and
+goes in a moment. One can be in line at a time; another one has all its queues, and takes its time.
+
 How many wait is bounded by what the router lets be under way for each client.
 """
 
 from collections import OrderedDict, deque
 from collections.abc import Iterable
+
+from shard.blocked_keys import BlockedKeys, ManyKeys
 
 
 class Ticket:
@@ -24,7 +29,11 @@ class Ticket:
     __slots__ = ("keys", "order", "behind", "granted")
 
     def __init__(self, keys: Iterable[bytes] | None) -> None:
-        self.keys = None if keys is None else tuple(dict.fromkeys(keys))
+        self.keys: ManyKeys | tuple[bytes, ...] | None
+        if keys is None or isinstance(keys, ManyKeys):
+            self.keys = keys
+        else:
+            self.keys = tuple(dict.fromkeys(keys))
         self.order = -1
         self.behind = 0
         """In how many queues somebody is before it."""
@@ -43,9 +52,12 @@ class Holds:
     True
     """
 
-    def __init__(self, queues: dict[bytes, deque[Ticket]] | None = None) -> None:
-        """`queues` is an empty dict that somebody else looks at too: it has exactly the blocked keys."""
-        self.queues: dict[bytes, deque[Ticket]] = {} if queues is None else queues
+    def __init__(self, blocked: BlockedKeys | None = None) -> None:
+        """Somebody else may look at `blocked`, too: it has exactly the blocked keys."""
+        self.blocked = BlockedKeys() if blocked is None else blocked
+        self.queues: dict[bytes, deque[Ticket]] = self.blocked.queues
+        self.many: Ticket | None = None
+        """The one of very many keys."""
         self.wholes: deque[Ticket] = deque()
         """The tickets for the whole keyspace, in their order."""
         self.line: OrderedDict[int, Ticket] = OrderedDict()
@@ -56,8 +68,8 @@ class Holds:
         """Whether a ticket for these keys would have to wait. O(number of keys)."""
         if keys is None:
             return bool(self.line)
-        queues = self.queues
-        return bool(self.wholes) or any(key in queues for key in keys)
+        blocked = self.queues if self.many is None else self.blocked
+        return bool(self.wholes) or any(key in blocked for key in keys)
 
     def blocks_beside(self, ticket: Ticket, keys: Iterable[bytes] | None) -> bool:
         """Whether somebody else than `ticket`, which has its turn, has his at one of these keys, or waits there before
@@ -67,38 +79,64 @@ class Holds:
             return False
         if keys is None:
             return len(self.line) > 1
-        queues = self.queues
-        return any(key in queues and queues[key][0] is not ticket for key in keys)
+        queues, blocked = self.queues, self.blocked
+        if self.many is None or self.many is ticket:
+            return any(key in queues and queues[key][0] is not ticket for key in keys)
+        return any(queues[key][0] is not ticket if key in queues else key in blocked for key in keys)
 
     def enter(self, ticket: Ticket) -> bool:
-        """Puts a new ticket into its queues; whether it has its turn at once. O(number of keys)."""
+        """Puts a new ticket into its queues; whether it has its turn at once. O(number of keys), of queues for one of
+        very many."""
         ticket.order = self._next
         self._next += 1
         if ticket.keys is None:
             ticket.granted = not self.line
             self.wholes.append(ticket)
         else:
-            for key in ticket.keys:
-                queue = self.queues.get(key)
-                if queue is None:
-                    self.queues[key] = deque((ticket,))
-                else:
-                    queue.append(ticket)
-                    ticket.behind += 1
+            if isinstance(ticket.keys, ManyKeys) and self.many is None:
+                self._enter_many(ticket, ticket.keys)
+            else:
+                self._enter_queues(ticket, ticket.keys)
             ticket.granted = not ticket.behind and not self.wholes
         self.line[ticket.order] = ticket
         return ticket.granted
 
+    def _enter_queues(self, ticket: Ticket, keys: Iterable[bytes]) -> None:
+        many, blocked = self.many, self.blocked
+        for key in keys:
+            queue = self.queues.get(key)
+            if queue is not None:
+                queue.append(ticket)
+                ticket.behind += 1
+            elif many is not None and key in blocked:
+                self.queues[key] = deque((many, ticket))
+                ticket.behind += 1
+            else:
+                self.queues[key] = deque((ticket,))
+
+    def _enter_many(self, ticket: Ticket, keys: ManyKeys) -> None:
+        for key, queue in self.queues.items():
+            if key in keys:
+                queue.append(ticket)
+                ticket.behind += 1
+        self.many = ticket
+        self.blocked.many = keys
+
     def leave(self, ticket: Ticket) -> list[Ticket]:
         """Takes a ticket out, also one that waits; those that have their turn now. They have no key in common.
 
-        O(number of keys) for one that had its turn, O(number of tickets) for one that has the whole.
+        O(number of keys) for one that had its turn, O(number of tickets) for one that has the whole, O(number of
+        queues) for one of very many keys.
         """
         del self.line[ticket.order]
         if ticket.keys is None:
             candidates = self._leave_whole(ticket)
         else:
-            candidates = [head for key in ticket.keys if (head := self._leave_queue(ticket, key)) is not None]
+            keys: Iterable[bytes] = ticket.keys
+            if ticket is self.many:
+                self.many = self.blocked.many = None
+                keys = [key for key in self.queues if key in ticket.keys]
+            candidates = [head for key in keys if (head := self._leave_queue(ticket, key)) is not None]
         if self.wholes and next(iter(self.line.values())) is self.wholes[0]:
             candidates.append(self.wholes[0])
         ready = [one for one in candidates if not one.granted and self._has_turn(one)]
@@ -139,15 +177,18 @@ class Holds:
         line = list(self.line.values())
         assert [ticket.order for ticket in line] == sorted(self.line)
         assert list(self.wholes) == [ticket for ticket in line if ticket.keys is None]
-        keys = {key for ticket in line for key in ticket.keys or ()}
+        alone = {key for key in self.blocked.many or () if key not in self.queues}
+        assert (self.many is None) == (self.blocked.many is None) and (self.many is None or self.many in line)
+        keys = {key for ticket in line for key in ticket.keys or ()} - alone
         assert self.queues.keys() == keys
+        assert all(self.many is ticket for ticket in line if ticket.keys is not None and alone & set(ticket.keys))
         for key in keys:
             assert list(self.queues[key]) == [ticket for ticket in line if ticket.keys and key in ticket.keys]
         for place, ticket in enumerate(line):
             if ticket.keys is None:
                 assert ticket.granted == (place == 0)
             else:
-                assert ticket.behind == sum(self.queues[key][0] is not ticket for key in ticket.keys)
+                assert ticket.behind == sum(self.queues[key][0] is not ticket for key in set(ticket.keys) - alone)
                 before = line[:place]
                 conflicts = [one for one in before if one.keys is None or set(one.keys) & set(ticket.keys)]
                 assert ticket.granted == (not conflicts)

@@ -26,7 +26,7 @@ cdef class Store:
     cdef public bint logging
     cdef public list garbage
     cdef public Stats stats
-    cdef public dict blocked
+    cdef public object blocked
     cdef public dict ready
     cdef public long long number
     cdef public Py_ssize_t part
@@ -54,8 +54,7 @@ cdef class Keyspace:
     @cython.locals(store=Store, number=cython.int, hashed=cython.Py_ssize_t)
     cpdef set(self, bytes key, value, bint keep_ttl=*, long long expire_at_ms=*)
     cpdef bytearray edit_string(self, bytes key)
-    @cython.locals(slot=cython.int)
-    cpdef bint delete(self, bytes key, bytes event=*) except -1
+    cpdef bint delete(self, bytes key, bytes event=*, int slot=*) except -1
     cpdef expire_at(self, bytes key, long long at_ms)
     cpdef expiry_ms(self, bytes key)
     cpdef look(self, bytes key, bytes missed=*)

@@ -7,7 +7,7 @@ Rule 2: the slot is the unit. A db is an array of 16384 dicts, made when first u
 Rule 3: time and chance are arguments: `store.now_ms` comes with every batch, nobody here reads a clock.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +79,7 @@ class Store:
         self.garbage: list[Any] = []
         """Values and slots given up, see garbage.py."""
         self.stats = Stats()
-        self.blocked: dict[bytes, Any] = {}
+        self.blocked: Container[bytes] = ()
         """Keys, of any db, that somebody holds or waits for: nobody else may touch them (see shard/holds.py)."""
         self.ready: dict[tuple[int, bytes], None] = {}
         """Db and key of what calls that are blocked wait for and may find now, in the order in which it came (see
@@ -355,9 +355,9 @@ class Keyspace:
         if not len(value):
             self.delete(key)
 
-    def delete(self, key: bytes, event: bytes = events.DEL) -> bool:
-        """Removes `key`; whether it was there. O(1), except for freeing a large value, which is left for later."""
-        slot = self.slot_of(key)
+    def delete(self, key: bytes, event: bytes = events.DEL, slot: int = -1) -> bool:
+        """Removes `key`, of a `slot` if that is known; whether it was there. O(1): a large value is freed later."""
+        slot = self.slot_of(key) if slot < 0 else slot
         self.about_to_change(key)
         if self.expiries.count:
             if self._expired(key, slot):

@@ -14,7 +14,8 @@ from typing import Any
 from common.command import Command
 from common.errors import RedisError
 from common.frame import AS_ONE, DB_SHIFT, JOINED, VALUES
-from common.resp import error_reply
+from common.resp import error_reply, joined
+from shard.blocked_keys import ManyKeys
 from shard.blocking import Blocked
 from shard.execute import Executor, Park
 from shard.holds import Holds, Ticket
@@ -56,11 +57,14 @@ class LateRun:
         """All replies, as its header asks for them. Those of what is done as one are one."""
         if self.header & AS_ONE:
             return self.replies[0]
-        return b"".join(self.replies) if self.header & JOINED else self.replies
+        return joined(self.replies) if self.header & JOINED else self.replies
 
 
 class Waiting(Ticket):
-    """One request of a run that touches blocked keys."""
+    """One request of a run that touches blocked keys.
+
+    It is no abstract class, as the Deferred of router/dispatch.py is none: its kinds are told apart by isinstance.
+    """
 
     __slots__ = ("run", "place", "name")
 
@@ -138,12 +142,15 @@ class Room:
     def __init__(self, executor: Executor, message: Message, wholes: set[str]) -> None:
         """`wholes` are the messages of the router that look at the whole keyspace; the others never wait."""
         self.executor = executor
-        self.holds = Holds(executor.store.blocked)
+        self.holds = Holds()
+        executor.store.blocked = self.holds.blocked
         self.message = message
         self.wholes = wholes
         self.plain = frozenset(name for name, entry in executor.known.items() if has_one_key(entry.command))
         """The names of the commands of one key, which is argv[1]."""
         self.named: dict[tuple[object, int], Waiting] = {}
+        self.laid: dict[tuple[object, int], ManyKeys] = {}
+        """Keys that are laid aside for a hold to come, by a link and a number as well."""
         self.origin: object = None
         """The link whose frames are being read."""
         self.waiters = Waiters(self)
@@ -182,7 +189,8 @@ class Room:
 
     def _pass(self, requests: list[list[bytes]]) -> bool:
         """Whether all are plain commands on a key that nobody holds or waits for: what most are, with least ado."""
-        plain, queues = self.plain, self.holds.queues
+        plain = self.plain
+        queues = self.holds.queues if self.holds.many is None else self.holds.blocked
         for argv in requests:  # noqa: SIM110  A generator costs more than what it goes through.
             if argv[0] not in plain or len(argv) < 2 or argv[1] in queues:
                 return False
@@ -399,6 +407,7 @@ class Room:
         would have been had they not waited: other shards have done their parts. Calls that are blocked are forgotten.
         """
         self.waiters.forget(origin)
+        self.laid = {name: keys for name, keys in self.laid.items() if name[0] is not origin}
         for ticket in self.held_by(origin):
             if ticket.granted:
                 ticket.end(self)

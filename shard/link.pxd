@@ -2,22 +2,22 @@
 
 import cython
 
+from common.frame cimport Frames
 from shard.execute cimport Executor
 
 
 cdef class Link:
     cdef public object shard
     cdef public Executor executor
-    cdef public object unpacker
+    cdef public object staged
+    cdef public object keeping
+    cdef public Frames stream
     cdef public object pack
     cdef public object transport
     cdef public long long runs
     cdef public list corked
     cdef public bint admitted
     cdef public bytes nonce
-    cdef public long long fed
-    cdef public long long mark
-    cdef public bint grown
 
     @cython.locals(executor=Executor, first=cython.longlong, place=Py_ssize_t, header=cython.longlong)
     cpdef run(self, list frame, list replies)
@@ -25,4 +25,4 @@ cdef class Link:
     cpdef send(self, frame)
 
 
-cpdef bint has_large(list replies)
+cpdef Py_ssize_t size_of(list answers)

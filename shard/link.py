@@ -12,9 +12,12 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any, cast
 
-from common.frame import AS_ONE, CONTROL, LARGE_SIZE_BYTES, ROUTER, packer, pieces, unpacker
+from common.frame import AS_ONE, CONTROL, LARGE_SIZE_BYTES, ROUTER, Frames, packer
 from common.peer import stranger
+from common.resp import Chunks
+from shard.keeping import Keeping
 from shard.refusal import refuse_writes
+from shard.staging import Stage
 
 if TYPE_CHECKING:
     from shard.server import Shard
@@ -33,7 +36,11 @@ class Link:
     def __init__(self, shard: "Shard") -> None:
         self.shard = shard
         self.executor = shard.executor
-        self._renew()
+        self.staged = Stage()
+        """Large strings that frames will name."""
+        self.keeping = Keeping()
+        """Large replies that the router fetches."""
+        self.stream = Frames(self.staged.value_of)
         self.pack = packer().pack
         self.transport: asyncio.WriteTransport | None = None
         self.runs = 0
@@ -44,15 +51,6 @@ class Link:
         """Whether what it said first is a router's. Who only connects, or says anything else, changes nothing."""
         self.nonce = os.urandom(NONCE_SIZE_BYTES)
         """What a router says first. Whoever does not listen does not know it, however well its frames are made."""
-
-    def _renew(self) -> None:
-        self.unpacker = unpacker()
-        self.fed = 0
-        """Bytes that it was fed."""
-        self.mark = 0
-        """How many they were when the last frame was complete."""
-        self.grown = False
-        """Whether it has made room for something large."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if who := stranger(transport):
@@ -75,21 +73,13 @@ class Link:
         if self.transport is None:
             return
         shard = self.shard
-        unpacker = self.unpacker
+        stream = self.stream
         frames: list[list[Any]] = []
         replies: list[Any] = []
         shard.room.origin = self
         try:
-            self.fed += len(data)
-            if self.fed - self.mark > LARGE_SIZE_BYTES:
-                self.grown = True
-            unpacker.feed(data)
-            for frame in unpacker:
-                self.mark = self.fed
-                if (
-                    self.grown and unpacker.tell() == self.fed
-                ):  # Not later: it also counts what it has of the next frame.
-                    self._renew()
+            stream.feed(data)
+            for frame in stream:
                 if not self.admitted:
                     self._admit(frame)
                     continue
@@ -123,10 +113,7 @@ class Link:
             shard.send_blocked()  # Before the replies: INFO is one of them.
         if shard.store.events:
             self.corked = []  # A router that has read the answers has to have the events, too.
-        if has_large(replies):
-            self.send_pieces(pieces(replies))
-        else:
-            self.send(replies)
+        self.send(self.keeping.named(replies) if size_of(replies) >= LARGE_SIZE_BYTES else replies)
         shard.send_late(refused)
         if self.corked is not None:
             self._uncork(self.corked)
@@ -153,12 +140,9 @@ class Link:
         elif self.transport is not None:
             self.transport.write(self.pack(frame))
 
-    def send_pieces(self, pieces: list[bytes]) -> None:
-        """Sends a frame in pieces, which may be large and are not copied."""
-        if self.corked is not None:
-            self.corked.extend(pieces)
-        elif self.transport is not None:
-            self.transport.writelines(pieces)
+    def send_late(self, answers: dict[int, Any]) -> None:
+        """Sends what comes late, by the numbers of the runs."""
+        self.send({"late": {number: self.keeping.named(answer) for number, answer in answers.items()}})
 
     def _uncork(self, frames: list[bytes]) -> None:
         self.corked = None
@@ -205,14 +189,15 @@ class Link:
         self._end()
 
 
-def has_large(replies: list[Any]) -> bool:
-    """Whether a reply among these entries of a frame is large."""
-    for entry in replies:
-        if type(entry) is bytes:
-            if len(entry) >= LARGE_SIZE_BYTES:
-                return True
-        elif type(entry) is list:
-            for reply in entry:
-                if type(reply) is bytes and len(reply) >= LARGE_SIZE_BYTES:
-                    return True
-    return False
+def size_of(answers: list[Any]) -> int:
+    """How many bytes of strings there are among these entries of a frame, and in them; at least so much that it is
+    large if something in it is in chunks."""
+    size_bytes = 0
+    for answer in answers:
+        if type(answer) is bytes:
+            size_bytes += len(answer)
+        elif type(answer) is list:
+            size_bytes += size_of(answer)
+        elif type(answer) is Chunks:
+            size_bytes += LARGE_SIZE_BYTES
+    return size_bytes

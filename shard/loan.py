@@ -2,11 +2,13 @@
 
 Under `hold` a router does one thing after the other, until `release` (see router/holding.py):
 
+    lay        lays keys aside, a part at a time, where they are too many for one message; `hold` then names them all
     hold       the keys are touched by nobody else from here on; may give some of them at once
     lend       what is at some places, for another shard
     borrow     runs a command here, over keys that others have lent
     give_back  what a command on another shard made of keys that were lent
     transact   runs commands whose keys are all of this shard, see transaction.py
+    note       what a shard was asked to do, for the record of it all, where that is too long for one message
     release    the end: the log gets all that was done, in one group, and who waits is woken
     abandon    the end of what a shard that died has left half done: it is as if nothing had been done
 
@@ -22,6 +24,7 @@ Under `hold` a router does one thing after the other, until `release` (see route
   dies then does it when it is back. A shard whose router is gone before that logs the whole by itself if the command
   was done, for the next router to have it done everywhere; of a transaction under way it does not know what is still to
   come, and starts again from its log, see `orphaned`.
+- What very many commands do is encoded for the log part by part, with each `transact`: see `Hold.fold`.
 - What expires meanwhile is logged at home; the owner of a key that is lent finds that out by itself.
 - A call that finds nothing and would wait stays with its router, see router/blocking.py; here are its remote waiters.
 """
@@ -29,18 +32,21 @@ Under `hold` a router does one thing after the other, until `release` (see route
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from common.errors import Loading, RedisError
 from common.frame import DB_SHIFT, RESP3, packer
-from common.record import Parts, whole
+from common.record import Parts, composed, whole
 from common.resp import encode, error_reply
+from shard.blocked_keys import Held, ManyKeys
 from shard.blocking import FOREVER, Blocked
 from shard.commands.sort import formed_keys
 from shard.control import control
 from shard.execute import Executor
 from shard.keyspace import Store
+from shard.laid import laid_aside
 from shard.late import Room, Waiting
+from shard.log_buffer import LogBuffer
 from shard.refusal import lifted
 from shard.states import KINDS, Effects, Listener, Place, State, effects_of, laid_over, put, state, unheard
 from shard.value import Value
@@ -67,14 +73,16 @@ class Hold(Waiting):
         "record_id",
         "granting",
         "made",
+        "folded",
+        "noted",
     )
 
     def __init__(
-        self, name: tuple[object, int], keys: list[bytes] | None, dbs: list[int], gives: str, writes: bool, waiter: int
+        self, name: tuple[object, int], keys: Held, dbs: list[int], gives: str, writes: bool, waiter: int
     ) -> None:
         super().__init__(keys)
         self.name = name
-        self.places = [(db, key) for db in dbs for key in self.keys or ()]
+        self.places = [] if gives == "nothing" else [(db, key) for db in dbs for key in self.keys or ()]
         self.gives = gives
         self.writes = writes
         self.waiter = waiter
@@ -95,6 +103,10 @@ class Hold(Waiting):
         """Called when it has its turn."""
         self.made: list[list[Any]] | None = None
         """What the one command that is done under it made of keys of other shards, once it was."""
+        self.folded: LogBuffer | None = None
+        """The first of its effects, encoded, where it is to be done by very many commands."""
+        self.noted: dict[int, list[bytes]] = {}
+        """By shard, what it was asked to do, packed, for the record."""
 
     def go(self, room: Room) -> list[list[Any]] | RedisError:
         """What it gives, or why it is refused."""
@@ -109,6 +121,20 @@ class Hold(Waiting):
         given = GIVEN[self.gives](executor.store, self.places)
         executor.take_expired()
         return given
+
+    def fold(self) -> None:
+        """Encodes the effects that there are, if there is a log, and lets go of them: those of a million commands would
+        take a quarter of a GB, and a second at the end."""
+        if self.folded is not None:
+            if self.logs:
+                for db, argv in self.effects:
+                    self.folded.append(db, argv)
+                self.folded.gather_some()
+            self.effects.clear()
+
+    def has_done(self) -> bool:
+        """Whether something was done under it that the log is to have."""
+        return bool(self.effects) or (self.folded is not None and not self.folded.empty)
 
     def end(self, room: Room) -> None:
         """Has all that was done logged, and wakes who waits, before what waits for the keys themselves."""
@@ -139,23 +165,28 @@ GIVEN = {"nothing": lambda store, places: [], "keys": _keys, "values": _values}
 def hold(
     shard: "Shard",
     id_: int,
-    keys: list[bytes] | None,
+    keys: list[bytes] | int | None,
     dbs: list[int],
     gives: str,
     writes: bool,
     waiter: int = 0,
     record_id: int = 0,
     sync_id: int = 0,
+    folds: bool = False,
 ) -> Hold:
-    """Holds keys, in each of these dbs, as `id_` of this link; None for all that there are. Answered when it has its
+    """Holds keys, in each of these dbs, as `id_` of this link; None for all that there are, a number for those that are
+    laid aside under it. It `folds` where very many commands will be done under it. Answered when it has its
     turn, with what it `gives`: "nothing", the "keys" that are there, [[db, key], ...], or with them their "values",
     [[db, key, value, expiry], ...]. The remote `waiter` of that id is withdrawn then; and an event of `sync_id` says
     when all is on disk that was done before.
     """
-    ticket = Hold((shard.room.origin, id_), keys, dbs, gives, writes, waiter)
+    origin = shard.room.origin
+    held = laid_aside(shard, keys) if isinstance(keys, int) else keys
+    ticket = Hold((origin, id_), held, dbs, gives, writes, waiter)
     ticket.record_id = record_id
+    ticket.folded = LogBuffer() if folds else None
     if sync_id:
-        ticket.granting = partial(shard.sync_waits.tell_when_synced, shard.room.origin, sync_id)
+        ticket.granting = partial(shard.sync_waits.tell_when_synced, origin, sync_id)
     return ticket
 
 
@@ -251,9 +282,11 @@ def give_back(shard: "Shard", id_: int, changes: list[list[Any]]) -> None:
 
 
 @control
-def release(shard: "Shard", id_: int, changes: list[list[Any]], record: bytes | None = None) -> list[RedisError]:
+def release(
+    shard: "Shard", id_: int, changes: list[list[Any]], record: bytes | list[Any] | None = None
+) -> list[RedisError]:
     """Ends the hold `id_` of this link, whether it has its turn or not, and does what became of its keys. `record` is
-    that of all that was done, where other shards took part.
+    that of all that was done, where other shards took part; its head, [id, ms, shards], where the rest was noted.
 
     Answers why it may not last, in a list; an empty one if all is well. A hold that was refused is over already.
     """
@@ -263,7 +296,12 @@ def release(shard: "Shard", id_: int, changes: list[list[Any]], record: bytes | 
     if isinstance(ticket, Hold) and ticket.granted:
         if changes:
             give_back(shard, id_, changes)
+        if ticket.folded is not None:
+            ticket.fold()
+            ticket.effects = [] if ticket.folded.empty else [(0, cast(Any, ticket.folded))]
         if record is not None and ticket.logs:
+            if isinstance(record, list):
+                record = composed(record[0], record[1], {part: ticket.noted.get(part, []) for part in record[2]})
             ticket.effects = shard.book.enter(record, ticket.effects)
         if ticket.effects:
             room.if_unwritten(faults.append)
@@ -278,8 +316,8 @@ def abandon(shard: "Shard", id_: int) -> None:
     """Ends the hold `id_` of this link, and nothing of what was done under it is to last: it is not logged, and the
     shard begins anew. Until then nobody sees it."""
     ticket = shard.room.named.get((shard.room.origin, id_))
-    if isinstance(ticket, Hold) and ticket.effects:
-        ticket.effects = []
+    if isinstance(ticket, Hold) and ticket.has_done():
+        ticket.effects, ticket.folded = [], None
         shard.stop(failed=True)
     elif ticket is not None:
         release(shard, id_, [])
@@ -289,7 +327,7 @@ def orphaned(shard: "Shard", tickets: list[Hold]) -> None:
     """Hears that the router of these holds is gone, before they end. A command that was done is logged as a whole, so
     that its other shards do their parts; what is not known to be whole is not logged, and the shard begins anew."""
     for ticket in tickets:
-        if not ticket.effects or not ticket.record_id:
+        if not ticket.has_done() or not (ticket.record_id or ticket.folded is not None):
             continue
         if ticket.made is not None and ticket.run is not None:
             parts: Parts = {shard.index: [["held", _packed(ticket, ticket.effects), []]]}
@@ -297,7 +335,7 @@ def orphaned(shard: "Shard", tickets: list[Hold]) -> None:
                 parts.setdefault(shard.owners.of(change[1]), [["held", b"", []]])[0][2].append(change)
             ticket.effects = shard.book.enter(whole(ticket.record_id, ticket.run.now_ms, parts), ticket.effects)
         else:
-            ticket.effects = []
+            ticket.effects, ticket.folded = [], None
             shard.stop(failed=True)
 
 
@@ -368,6 +406,9 @@ def _leave(shard: "Shard", ticket: Hold) -> None:
     ticket.end(shard.room)
     shard.executor.turn(now_ms)
     shard.room.leave(ticket)
+    if isinstance(ticket.keys, ManyKeys):
+        # Not now: the room looks at them once more when it settles. The buckets are emptied in slices later.
+        shard.store.garbage.append(ticket.keys.buckets)
 
 
 # What a command did

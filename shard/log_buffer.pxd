@@ -13,6 +13,7 @@ cdef class LogBuffer:
     @cython.locals(count=cython.Py_ssize_t, i=cython.Py_ssize_t, j=cython.Py_ssize_t, k=cython.Py_ssize_t)
     cpdef append(self, long long db, argv)
     cpdef append_group(self, entries)
+    cdef _take(self, LogBuffer other)
     cdef _select(self, long long db)
 
 

@@ -4,6 +4,7 @@ Bytes in memory, no files. `append` runs once per write command: what it costs i
 """
 
 from collections.abc import Sequence
+from typing import Any, cast
 
 JOINED_BYTES_MAX = 1 << 20
 """Up to here a turn's commands become one buffer: copying is cheaper than a vector of many small pieces. Above, big
@@ -71,16 +72,29 @@ class LogBuffer:
                 return
         self._pieces += encoded(argv)
 
-    def append_group(self, entries: Sequence[tuple[int, Sequence[bytes]]]) -> None:
-        """Adds the effects of one command, [(db, argv), ...], so that a replay does all of them or none."""
-        if len(entries) < 2:
+    def append_group(self, entries: Sequence[tuple[int, Any]]) -> None:
+        """Adds the effects of one command, [(db, argv), ...], so that a replay does all of them or none. One may be a
+        buffer that begins with its db: all that waits in it."""
+        if len(entries) < 2 and not (entries and type(entries[0][1]) is LogBuffer):
             for db, argv in entries:
                 self.append(db, argv)
             return
         self._pieces.append(b"*1\r\n$5\r\nMULTI\r\n")
         for db, argv in entries:
-            self.append(db, argv)
+            if type(argv) is LogBuffer:
+                self._take(argv)
+            else:
+                self.append(db, argv)
         self._pieces.append(b"*1\r\n$4\r\nEXEC\r\n")
+
+    def _take(self, other: "LogBuffer") -> None:
+        self._pieces.extend(cast(Any, other.gather()))
+        self._db = other._db
+
+    def gather_some(self) -> None:
+        """Makes one piece of those that wait, once they are as much as stays a piece of its own."""
+        if sum(map(len, self._pieces)) >= BIG_PIECE_BYTES:
+            self.gather()
 
     def forget_db(self) -> None:
         """Has the next command begin with its SELECT: what comes now goes into another file."""

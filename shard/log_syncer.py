@@ -87,13 +87,21 @@ class LogSyncer:
             self._thread = None
 
     def _run(self) -> None:
-        while (job := self._next()) is not None:
-            try:
-                job()
-            except OSError as error:
-                logger.warning("log: %s", error)
-            except Exception:  # the thread must go on: without it nothing would be synced any more
-                logger.exception("internal error in the log's thread")
+        while self._do_next():
+            pass
+
+    def _do_next(self) -> bool:
+        """Does a job and lets go of it, as it may hold much; False if that was the last."""
+        job = self._next()
+        if job is None:
+            return False
+        try:
+            job()
+        except OSError as error:
+            logger.warning("log: %s", error)
+        except Exception:  # the thread must go on: without it nothing would be synced any more
+            logger.exception("internal error in the log's thread")
+        return True
 
     def _next(self) -> Callable[[], None] | None:
         """What is to be done next: a sync that is due, else what comes first; None at the end."""

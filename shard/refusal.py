@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from common.command import Flag, Table
 from common.errors import RedisError
 from common.frame import CONTROL, JOINED, VALUES
-from common.resp import error_reply, reply_end
+from common.resp import Chunks, error_reply, reply_end
 
 if TYPE_CHECKING:
     from shard.execute import Executor
@@ -31,13 +31,17 @@ def refuse_writes(frames: list[list[Any]], replies: list[Any], table: Table, err
 
 def refused(entry: Any, header: int, requests: list[list[bytes]], table: Table, error: RedisError) -> Any:
     """The replies of one run, with `error` in the place of those to writes."""
-    given = split_replies(entry) if header & JOINED else entry
+    given = split_replies(_whole(entry)) if header & JOINED else map(_whole, entry)
     refusal = error if header & VALUES else error_reply(error)
     replies: list[Any] = [
         refusal if is_write(table, argv) and not is_error(reply, header) else reply
         for argv, reply in zip(requests, given, strict=True)
     ]
     return b"".join(replies) if header & JOINED else replies
+
+
+def _whole(reply: Any) -> Any:
+    return b"".join(reply) if type(reply) is Chunks else reply
 
 
 def is_write(table: Table, argv: list[bytes]) -> bool:
@@ -48,7 +52,7 @@ def is_write(table: Table, argv: list[bytes]) -> bool:
 
 def is_error(reply: Any, header: int) -> bool:
     """Whether a reply says already that nothing was done."""
-    return isinstance(reply, RedisError) if header & VALUES else bool(reply.startswith(b"-"))
+    return isinstance(reply, RedisError) if header & VALUES else reply[:1] == b"-"
 
 
 @contextmanager

@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, Any
 
 from shard import log_switch
 from shard.late import LateRun, Room, Waiting
-from shard.log_buffer import encode
+from shard.log_buffer import Piece, encoded
 from shard.log_files import TEMPORARY
 from shard.log_folder import NextIncrement
 from shard.log_reader import LogDamaged
 from shard.log_swap import Swap
 from shard.rdb.crc64 import crc64
-from shard.rdb.file import FileWriter, aux_fields
+from shard.rdb.file import FileWriter, aux_fields, in_pieces
 from shard.snapshot_file import Busy, SnapshotFile, Sync
 from shard.states import each_command_of
 from shard.value import Value
@@ -291,14 +291,15 @@ class CommandWriter:
         """The commands that make a key what it is. O(n) in its value."""
         return b"".join(self.entry_in_pieces(db, key, value, at_ms))
 
-    def entry_in_pieces(self, db: int, key: bytes, value: Value, at_ms: int) -> Iterator[bytes]:
-        """The same, a command at a time; the value must not change meanwhile. What is asked for between two pieces
-        stands behind the last."""
+    def entry_in_pieces(self, db: int, key: bytes, value: Value, at_ms: int) -> Iterator[Piece]:
+        """The same, a command at a time, or a piece of one that has a long word; the value must not change meanwhile.
+        What is asked for between two pieces stands behind the last."""
         if db != self._db:
             self._db = db
-            yield encode([b"SELECT", b"%d" % db])
+            yield from encoded([b"SELECT", b"%d" % db])
         for argv in each_command_of(key, value, at_ms):
-            yield encode(argv)
+            for part in encoded(argv):
+                yield from in_pieces(part)
 
 
 def _end_of(writer: FileWriter, file: SnapshotFile, *, checksum: bool) -> bytes:

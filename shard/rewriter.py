@@ -101,6 +101,8 @@ class Rewriter:
         """Sees what is to be done; to be called now and then."""
         if self.current is not None or not self.shard.loaded:
             return
+        if self.shard.room.holds.many is not None:
+            return  # It would wait for the end of a long EXEC, and everybody behind it.
         if self.scheduled:
             if self.shard.snapshots.current is None and not self.limit.holds_up(now_s):
                 self.begin()

@@ -335,7 +335,7 @@ class Shard:
     def send_late(self, refused: RedisError | None) -> None:
         """Sends what was answered late in this turn; `refused` is why the log of it could not be written."""
         for link, answers in self.room.take(refused).items():
-            link.send({"late": answers})
+            link.send_late(answers)
         self.send_blocked()
         if self.store.events:
             for link in self.links:
@@ -355,8 +355,9 @@ class Shard:
         self.sync_waits.forget(link)
         self.saves.forget(link)
         self.rewriter.wanted = False
-        if self.may_lack:
+        if self.aof.enabled:
             loan.orphaned(self, self.room.held_by(link))
+        if self.may_lack:
             self.room.drop(link)
         if not self.stopped.is_set():
             self.room.forget(link)
@@ -395,7 +396,8 @@ class Shard:
         if not self.cycle_running and not self.executor.loading and (self.store.garbage or self._volatile()):
             self.cycle()
         waits = self.rewriter.scheduled or self.executor.refusal is not None
-        if self.turned or waits or self.store.garbage or self._volatile():
+        busy = self.turned or waits or self.store.garbage
+        if busy or not self.budget.rest() or self._volatile():
             self.turned = False
             self.loop.call_later(PULSE_S, self.pulse)
         else:

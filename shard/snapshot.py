@@ -9,7 +9,8 @@ Rule 1: the encoder is given every key once: as it was at the moment when the sn
 Rule 2: the keyspace says what is about to change (Keyspace.snapshot), before it does: a change of a value in place too,
         and that a time has come.
 Rule 3: no value is copied. A large one is read out in pieces, and at once if it is about to change in the middle of
-        that. What has to be read out meanwhile comes behind its last piece.
+        that; a long string, which can't change, is only kept then. What has to be read out meanwhile comes behind its
+        last piece.
 Rule 4: what is thrown away as a whole (FLUSHALL) stays until it was read out.
 """
 
@@ -17,6 +18,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
+from shard.log_buffer import Piece
 from shard.slots import PARTS, Slot, WideSlot, part_of
 from shard.value import Value
 
@@ -35,7 +37,7 @@ class Encoder(Protocol):
     """Makes bytes of a db's number, a key, its value, and its expiry in ms or -1."""
 
     def entry(self, db: int, key: bytes, value: Value, at_ms: int, /) -> bytes: ...
-    def entry_in_pieces(self, db: int, key: bytes, value: Value, at_ms: int, /) -> Iterator[bytes]: ...
+    def entry_in_pieces(self, db: int, key: bytes, value: Value, at_ms: int, /) -> Iterator[Piece]: ...
 
 
 def is_large(value: Value) -> bool:
@@ -48,13 +50,13 @@ class Snapshot:
 
     def __init__(self, store: "Store", encoder: Encoder) -> None:
         self.encoder = encoder
-        self.pieces: list[bytes] = []
+        self.pieces: list[Piece] = []
         """What was encoded, until somebody takes it."""
         self.keys = 0
         """How many keys were read out, or are being read out."""
-        self.open: Iterator[bytes] | None = None
+        self.open: Iterator[Piece] | None = None
         """The pieces of the value that is being read out."""
-        self.behind: deque[bytes] = deque()
+        self.behind: deque[Piece] = deque()
         """Pieces that come behind those."""
         self._store = store
         self._left = [DbSnapshot(self, db) for db in store.dbs if db.size]
@@ -83,7 +85,7 @@ class Snapshot:
         else:
             self.behind.append(piece)
 
-    def finish(self, pieces: Iterator[bytes]) -> None:
+    def finish(self, pieces: Iterator[Piece]) -> None:
         """Takes all that is left of a value in pieces, before it changes. O(n) in the value."""
         if pieces is self.open:
             self.open = None
@@ -130,7 +132,7 @@ class DbSnapshot:
         self.until = db.store.slots_owned.stop
         self.seen: dict[int, set[bytes]] = {}
         """By slot, the keys in those to come that were read out before they changed, or that were not there."""
-        self.large: dict[bytes, Iterator[bytes]] = {}
+        self.large: dict[bytes, Iterator[Piece]] = {}
         """The pieces of the large values that were walked over; some of the first one may have been taken."""
         self.garbage: list[Any] = []
         db.snapshot = self
@@ -219,6 +221,6 @@ class DbSnapshot:
         snapshot.keys += 1
         snapshot.add(snapshot.encoder.entry(self.index, key, value, at_ms))
 
-    def _in_pieces(self, key: bytes, value: Value, at_ms: int) -> Iterator[bytes]:
+    def _in_pieces(self, key: bytes, value: Value, at_ms: int) -> Iterator[Piece]:
         self.snapshot.keys += 1
         return self.snapshot.encoder.entry_in_pieces(self.index, key, value, at_ms)

@@ -14,7 +14,7 @@ from common.frame import CONTROL, RECORDED
 from common.record import part_of
 from shard.control import WHOLES, control
 from shard.late import Room, Waiting
-from shard.loan import under
+from shard.loan import Hold, under
 from shard.refusal import lifted, refused
 from shard.watches import Name
 
@@ -164,8 +164,10 @@ def perform(
     if watch is not None and ended(shard, (origin, watch)):
         return None
     if hold is not None:
-        with under(shard, hold):
-            return answers_to(shard, runs)
+        with under(shard, hold) as ticket:
+            answers = answers_to(shard, runs)
+            ticket.fold()
+            return answers
     effects = Effects()
     log, log_group, wake = executor.log, executor.log_group, executor.wake
     executor.log, executor.log_group, executor.wake = effects.add, effects.add_group, None
@@ -182,6 +184,14 @@ def perform(
     if executor.store.ready and wake is not None:
         wake()
     return answers
+
+
+@control
+def note(shard: "Shard", id_: int, part: int, item: bytes) -> None:
+    """What the shard `part` was asked to do under the holds of that id, as a packed item of the record."""
+    ticket = shard.room.named[shard.room.origin, id_]
+    assert isinstance(ticket, Hold)
+    ticket.noted.setdefault(part, []).append(item)
 
 
 class Effects:

@@ -12,6 +12,7 @@ from typing import Any, cast
 from common.config import Config
 from common.frame import CONTROL, packer, unpacker
 from router.link import Link
+from router.paced import Paced
 from router.server import Router
 from router.session import Session
 from tests.bare_shard import BareShard, commands
@@ -126,6 +127,9 @@ class ClientEnd(asyncio.Transport):
 
     def resume_reading(self) -> None: ...
 
+    def is_closing(self) -> bool:
+        return self.closed
+
     def close(self) -> None:
         self.closed = True
 
@@ -154,10 +158,16 @@ class BareRouter:
     async def settle(self) -> None:
         """Lets everything that is under way be answered."""
         await self.sent()
-        while any(shard.frames for shard in self.shards):
+        while any(shard.frames for shard in self.shards) or self.paces():
             for shard in self.shards:
                 shard.answer()
             await self.sent()
+            await self.sent()  # What was begun behind a large reply.
+
+    def paces(self) -> bool:
+        """Whether a large reply is on its way to a client."""
+        transports = [session.transport for session in self.router.sessions.values()]
+        return any(isinstance(transport, Paced) and transport.due for transport in transports)
 
     def key_of(self, shard: int, number: int = 0) -> bytes:
         """A key of that shard: the `number`-th of the names key:0, key:1 ..."""

@@ -17,7 +17,7 @@ import shard.commands
 from common.command import Table
 from common.errors import RedisError
 from common.frame import DB_SHIFT, JOINED, RESP3
-from common.resp import OK, encode
+from common.resp import OK, Chunks, encode
 from shard.commands.table import TABLE
 from shard.execute import Executor
 from shard.keyspace import Store
@@ -154,6 +154,8 @@ class ShardConnection:
         self.shard.runs += 1
         self.shard.room.origin, executor.number = self, self.shard.runs
         reply = executor.run(header | JOINED, [argv])
+        if isinstance(reply, Chunks):
+            return b"".join(reply)
         assert reply is None or isinstance(reply, bytes)
         return reply
 

@@ -1,18 +1,21 @@
 """Servers and clients for every test, and the servers' logs in the report of a test that failed.
 
 `reference` and `shardis` are started once and shared; `reference_client` and `client` are new connections to them, and
-they are empty before the test. `target` and `there` are such a pair, which `shardis import` brings keys to. A test that
+they are empty before the test. `target` and `there` are such a pair, which `shardis import` brings keys to.
+`tls_server` has certificates of `authority`, for the tests of one file; `admin` comes to it without TLS. A test that
 stops servers or changes their options starts its own: `start(Shardis(shards=2))`.
 """
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
 
 from tests import servers
+from tests.certificates import Authority
 from tests.reference import Reference
-from tests.resp_client import Client
+from tests.resp_client import Client, Status
 from tests.servers import Server, Shardis
 
 LOG_MARKS = pytest.StashKey[dict[Server, int]]()
@@ -58,6 +61,43 @@ def target() -> Iterator[Shardis]:
 @pytest.fixture
 def there(target: Shardis) -> Iterator[Client]:
     yield from _empty_server(target)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    made = Authority(tmp_path_factory.mktemp("certificates"))
+    made.issue("server")
+    made.issue("alice", common_name="alice", uris=("urn:user:bob", "urn:user:carol"))
+    return made
+
+
+@pytest.fixture(scope="module")
+def tls_server(authority: Authority) -> Iterator[Shardis]:
+    with Shardis(shards=2, **authority.directives()) as server:
+        yield server
+
+
+@pytest.fixture
+def admin(tls_server: Shardis) -> Iterator[Client]:
+    """What he sets of tls-* is set back."""
+    with tls_server.connect() as client:
+        yield client
+        kept = {
+            "tls-auth-clients-user": "off",
+            "tls-protocols": "",
+            "tls-ciphers": "",
+            "tls-session-caching": "yes",
+        } | {name: text for name, text in tls_server.options.items() if name.startswith("tls-")}
+        assert client.call("CONFIG", "SET", *[word for pair in kept.items() for word in pair]) == Status(b"OK")
+
+
+@pytest.fixture
+def without_collections() -> Iterator[None]:
+    """What is freed is freed because nothing leads to it any more."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture

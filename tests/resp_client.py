@@ -222,6 +222,11 @@ class Client:
         self.send(*argv)
         return self.read().value
 
+    def info(self, section: str) -> dict[str, str]:
+        """The fields of a section of INFO."""
+        lines = self.call("INFO", section).decode().splitlines()
+        return dict(line.split(":", 1) for line in lines if ":" in line)
+
     def send(self, *argv: bytes | str | int | float) -> None:
         self.send_bytes(encode_command(argv))
 

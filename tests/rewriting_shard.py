@@ -41,6 +41,9 @@ class RouterEnd:
     def send(self, frame: dict[str, Any]) -> None:
         self.sent.append(frame)
 
+    def send_late(self, answers: dict[int, Any]) -> None:
+        self.send({"late": answers})
+
 
 class RewritingShard:
     """The only shard of a server whose data is in `folder`."""

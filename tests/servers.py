@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -256,3 +256,11 @@ def free_port() -> int:
             probe.bind(("127.0.0.1", port))
             return port
     raise OSError("all ports of this process are taken")
+
+
+def wait_until(holds: Callable[[], object], timeout_s: float = STOP_TIMEOUT_S) -> None:
+    """Asks again and again: for what a process does and tells nobody about.  Raises AssertionError in the end."""
+    deadline_s = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline_s, "waited in vain"
+        time.sleep(POLL_S)

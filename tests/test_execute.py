@@ -10,8 +10,8 @@ import pytest
 from common.command import READONLY, WRITE, Table
 from common.command_stats import ERROR_KINDS_MAX
 from common.errors import Loading, RedisError, WrongType
-from common.frame import DB_SHIFT, JOINED, NO_TOUCH, RESP3, VALUES
-from common.resp import NO_REPLY, encode
+from common.frame import DB_SHIFT, JOINED, LARGE_SIZE_BYTES, NO_TOUCH, RESP3, VALUES
+from common.resp import NO_REPLY, Chunks, encode
 from shard.execute import Executor
 from shard.keyspace import Keyspace, Store
 from tests.bare_shard import commands
@@ -90,6 +90,25 @@ def test_one_reply_a_request(bench: Bench) -> None:
     replies = [b"+OK\r\n", b"$1\r\nv\r\n", b"$-1\r\n", b":1\r\n", b":1\r\n", b"*2\r\n$1\r\nv\r\n$-1\r\n"]
     assert bench.run(*calls) == replies
     assert bench.run(*calls, header=JOINED) == b"".join(replies)
+
+
+@pytest.mark.parametrize("size", [LARGE_SIZE_BYTES - 1, LARGE_SIZE_BYTES])
+def test_what_is_large_is_not_copied(bench: Bench, size: int) -> None:
+    value = bytes(size)
+    text, head = b"$%d\r\n%b\r\n" % (size, value), b"$%d\r\n" % size
+    requests = [[b"SET", b"k", value], [b"GET", b"k"], [b"STRLEN", b"k"], [b"MGET", b"k"]]
+    replies = [b"+OK\r\n", text, b":%d\r\n" % size, b"*1\r\n" + text]
+    found = bench.executor.run(0, requests)
+    joined = bench.executor.run(JOINED, requests)
+    if size < LARGE_SIZE_BYTES:
+        # The array around it is large all the same.
+        assert found == replies and type(found[1]) is bytes
+    else:
+        assert found == [b"+OK\r\n", [head, value, b"\r\n"], *replies[2:]]
+        assert type(found[1]) is Chunks and found[1][1] is value
+    assert type(joined) is Chunks and any(chunk is value for chunk in joined)
+    assert b"".join(joined) == b"".join(replies)
+    assert type(bench.executor.run(JOINED, [[b"GET", b"none"]])) is bytes
 
 
 def test_in_resp3(bench: Bench) -> None:

@@ -15,6 +15,7 @@ from common.frame import (
     NO_TOUCH,
     RESP3,
     VALUES,
+    Frames,
     packer,
     pieces,
     unpacker,
@@ -101,7 +102,35 @@ def test_any_values_in_any_pieces(frames: list[Any], size: int) -> None:
 def test_what_is_large_is_a_piece_of_its_own(size: int) -> None:
     large = bytes(size)
     for frame in ([1, 2, [[b"SET", b"k", large], [b"GET", b"k"]]], [large, None, [large, WrongType()]], *FRAMES):
-        found = pieces(frame)
+        found = pieces(frame, {})
         assert b"".join(found) == packer().pack(frame)
         if size >= LARGE_SIZE_BYTES and frame not in FRAMES:
             assert sum(piece is large for piece in found) == (1 if type(frame[0]) is int else 2)
+
+
+@pytest.mark.parametrize("size", [1000, LARGE_SIZE_BYTES // 3, 10 * LARGE_SIZE_BYTES])
+def test_frames_behind_a_large_one_come_out_of_a_new_unpacker(size: int) -> None:
+    stream = Frames()
+    frames = [[1], [bytes(2 * LARGE_SIZE_BYTES)], *([number, b"v"] for number in range(50))]
+    data = b"".join(map(packer().pack, frames))
+    first = stream.unpacker
+    found: list[Any] = []
+    for at in range(0, len(data), size):
+        stream.feed(data[at : at + size])
+        found += stream
+    assert found == frames
+    stream.feed(packer().pack([2]))
+    assert list(stream) == [[2]]
+    assert stream.unpacker is not first
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_the_unpacker_stays_where_nothing_is_large(size: int) -> None:
+    stream = Frames()
+    data = b"".join(map(packer().pack, FRAMES))
+    first = stream.unpacker
+    found: list[Any] = []
+    for at in range(0, len(data), size):
+        stream.feed(data[at : at + size])
+        found += stream
+    assert found == FRAMES and stream.unpacker is first

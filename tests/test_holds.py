@@ -4,9 +4,23 @@ from random import Random
 
 import pytest
 
+from shard.blocked_keys import ManyKeys
 from shard.holds import Holds, Ticket
 
 KEYS = [b"a", b"b", b"c", b"d", b"e"]
+
+
+@pytest.fixture(autouse=True)
+def few_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here very many keys are few: to go through a thousand buckets for them takes long."""
+    monkeypatch.setattr("shard.blocked_keys.BUCKETS_COUNT", 4)
+
+
+def many(keys: list[bytes]) -> ManyKeys:
+    """As a hold of very many keys has them."""
+    found = ManyKeys()
+    found.update(keys)
+    return found
 
 
 def conflict(one: Ticket, other: Ticket) -> bool:
@@ -26,8 +40,9 @@ def test_turns_are_those_of_the_model(seed: int) -> None:
     for _ in range(400):
         before = expected(line)
         if not line or random.random() < 0.5:
-            whole = random.random() < 0.1
-            ticket = Ticket(None if whole else random.choices(KEYS, k=random.randrange(4)))
+            kind = random.random()
+            some = random.choices(KEYS, k=random.randrange(4))
+            ticket = Ticket(None if kind < 0.1 else many(some) if kind < 0.3 else some)
             assert holds.blocks(ticket.keys) == any(conflict(ticket, one) for one in line)
             line.append(ticket)
             assert holds.enter(ticket) == (ticket in expected(line))
@@ -41,7 +56,7 @@ def test_turns_are_those_of_the_model(seed: int) -> None:
     for ticket in line:
         holds.leave(ticket)
         holds._check()
-    assert not holds.queues and not holds.line and not holds.wholes
+    assert not holds.queues and not holds.line and not holds.wholes and not holds.blocked
 
 
 def test_a_long_queue_is_left_from_its_front() -> None:
@@ -67,3 +82,22 @@ def test_who_is_in_the_way_of_what_belongs_to_a_turn() -> None:
     for ticket in (mine, other, behind):
         holds.leave(ticket)
     assert whole.granted and not holds.blocks_beside(whole, [b"a"]) and not holds.blocks_beside(whole, None)
+
+
+def test_who_is_in_the_way_beside_one_of_very_many() -> None:
+    holds = Holds()
+    mine, all_, behind = Ticket([b"z"]), Ticket(many(KEYS)), Ticket([b"a"])
+    for ticket in (mine, all_, behind):
+        holds.enter(ticket)
+    assert not holds.blocks_beside(all_, [b"a", b"b"]) and holds.blocks_beside(all_, [b"z"])
+    assert holds.blocks_beside(mine, [b"a"]) and holds.blocks_beside(mine, [b"b"])
+    assert not holds.blocks_beside(mine, [b"y", b"z"])
+
+
+def test_one_of_very_many_has_queues_only_where_somebody_else_waits() -> None:
+    holds = Holds()
+    all_, second = Ticket(many(KEYS)), Ticket([b"b", b"z"])
+    assert holds.enter(all_) and not holds.queues
+    assert not holds.enter(second) and holds.queues.keys() == {b"b", b"z"}
+    assert holds.leave(all_) == [second]
+    assert all_.keys is not None and b"a" not in holds.blocked and b"b" in holds.blocked

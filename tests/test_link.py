@@ -348,9 +348,9 @@ def test_large_answers_in_pieces_give_their_room_back(tmp_path: Path, size: int,
         for at in range(0, len(data), piece_bytes):
             link.data_received(data[at : at + piece_bytes])
         assert [await replies(run) for run in runs] == kinds * 2
-        assert link.fed == link.mark
+        assert link.stream.fed == link.stream.mark
         if piece_bytes < 1 << 20 < size:
-            assert link.fed < size  # Another unpacker took the place of the one that had grown.
+            assert link.stream.fed < size  # Another unpacker took the place of the one that had grown.
 
     on_a_link(tmp_path, scene)
 

@@ -4,6 +4,7 @@ import errno
 import os
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -166,3 +167,20 @@ def test_an_idle_thread_never_wakes(log: Log) -> None:
 def _switches(status: str) -> int:
     with open(status) as file:
         return sum(int(line.split()[1]) for line in file if "ctxt_switches" in line)
+
+
+def test_a_job_that_was_done_is_let_go_of() -> None:
+    """It may hold megabytes, and the next may be far off."""
+
+    class Job:
+        def __call__(self) -> None:
+            pass
+
+    syncer = LogSyncer(lambda fd: None, lambda: (0, 0), time.monotonic)
+    gone = threading.Event()
+    job = Job()
+    weakref.finalize(job, gone.set)
+    syncer.do(job)
+    del job
+    assert gone.wait(timeout=30)
+    syncer.stop()

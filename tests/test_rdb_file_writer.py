@@ -4,7 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from shard.rdb.file import FileWriter, aux_fields
+from shard.rdb.file_writer import COMPRESSED_BYTES_MAX, PIECE_BYTES
 from tests.rdb_files import checked_by_reference, read, valkey_file, written
 from tests.reference import Reference
 from tests.resp_client import Status
@@ -22,6 +25,25 @@ def test_pieces() -> None:
     assert writer.entry(3, b"a", b"1", -1) == b"\x00\x01a\xc0\x01"
     assert writer.footer() == b"\xff"
     assert FileWriter({"rdbcompression": False}).entry(0, b"a", b"x" * 30, -1) == b"\xfe\0\0\x01a\x1e" + b"x" * 30
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray])
+def test_a_long_string_in_pieces(kind: type[bytes] | type[bytearray]) -> None:
+    """It is neither compressed nor, if it can't change, copied; and what comes behind it knows its db."""
+    text = kind(b"x" * (COMPRESSED_BYTES_MAX + 100))
+    writer = FileWriter({})
+    head, *pieces = writer.entry_in_pieces(3, b"a", text, 258)
+    assert head == b"\xfe\x03\xfc\x02\x01\0\0\0\0\0\0\x00\x01a\x80" + len(text).to_bytes(4, "big")
+    assert [len(piece) for piece in pieces] == [PIECE_BYTES] * (COMPRESSED_BYTES_MAX // PIECE_BYTES) + [100]
+    assert b"".join(pieces) == text
+    assert {type(piece) for piece in pieces} == {memoryview if kind is bytes else bytes}
+    assert writer.entry(3, b"b", b"", -1) == b"\x00\x01b\x00"
+
+
+def test_one_that_is_less_long_is_compressed() -> None:
+    writer = FileWriter({})
+    pieces = list(writer.entry_in_pieces(0, b"a", b"x" * COMPRESSED_BYTES_MAX, -1))
+    assert b"".join(pieces) == FileWriter({}).entry(0, b"a", b"x" * COMPRESSED_BYTES_MAX, -1)
 
 
 def test_the_same_bytes_as_the_reference(start: Callable[[Server], Server]) -> None:

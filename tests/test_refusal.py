@@ -6,7 +6,7 @@ import pytest
 
 from common.errors import RedisError
 from common.frame import CONTROL, JOINED, VALUES
-from common.resp import OK, Status, Verbatim, encode
+from common.resp import OK, Chunks, Status, Verbatim, encode
 from shard.commands.table import TABLE
 from shard.refusal import refuse_writes, split_replies
 
@@ -30,6 +30,13 @@ def test_only_writes_are_refused() -> None:
     wanted = [REFUSED, entry[1], entry[2], entry[3], REFUSED]
     assert refused(0, requests, list(entry)) == wanted
     assert refused(JOINED, requests, b"".join(entry)) == b"".join(wanted)
+
+
+def test_replies_in_chunks() -> None:
+    requests = [WRITE, [b"SET", b"k", b"v", b"GET"], READ]
+    large = Chunks((b"$4\r\n", b"-x-x", b"\r\n"))
+    assert refused(0, requests, [b"+OK\r\n", large, large]) == [REFUSED, REFUSED, b"".join(large)]
+    assert refused(JOINED, requests, Chunks((b"+OK\r\n", *large, *large))) == REFUSED * 2 + b"".join(large)
 
 
 def test_values() -> None:

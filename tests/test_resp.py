@@ -7,7 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import RedisError, SyntaxFault, WrongType
-from common.resp import NO_REPLY, NULL_ARRAY, OK, Decimal, Push, Status, Verbatim, double_text, encode, error_reply
+from common.resp import (
+    NO_REPLY,
+    NULL_ARRAY,
+    OK,
+    Chunks,
+    Decimal,
+    Push,
+    Status,
+    Verbatim,
+    double_text,
+    encode,
+    error_reply,
+    joined,
+)
 from tests import resp_client
 from tests.resp_client import Client, parse_reply
 
@@ -198,3 +211,9 @@ def test_not_a_number() -> None:
 @given(st.floats(allow_nan=False))
 def test_a_double_reads_back_to_the_same_number(number: float) -> None:
     assert float(double_text(number)) == number
+
+
+def test_replies_are_joined_unless_some_are_in_chunks() -> None:
+    assert joined([b"a", b"", b"b"]) == b"ab" and joined([]) == b""
+    found = joined([b"a", Chunks((b"b", b"c")), b"d"])
+    assert type(found) is Chunks and found == [b"a", b"b", b"c", b"d"]

@@ -215,6 +215,24 @@ def test_a_transaction_only_has_it_begin_later(tmp_path: Path) -> None:
     on_a_loop(scene)
 
 
+def test_one_that_nobody_waits_for_begins_behind_a_long_exec(tmp_path: Path) -> None:
+    async def scene() -> None:
+        rig = RewritingShard(tmp_path / "data")
+        rig.call("SET", "a", 1)
+        rig.ask("lay", 9, [b"a"])
+        rig.ask("hold", 1, 9, [0], "nothing", True)
+        assert rig.ask("rewrite", True) == "scheduled"
+        rig.shard.pulse()
+        assert (rig.info()["aof_rewrite_scheduled"], rig.info()["aof_rewrite_in_progress"]) == (1, 0)
+        rig.ask("release", 1, [])
+        rig.shard.pulse()
+        assert (rig.info()["aof_rewrite_scheduled"], rig.info()["aof_rewrite_in_progress"]) == (0, 1)
+        await rig.rewritten()
+        await rig.close()
+
+    on_a_loop(scene)
+
+
 def test_a_save_comes_first(tmp_path: Path) -> None:
     async def scene() -> None:
         rig = RewritingShard(tmp_path / "data")

@@ -1,8 +1,11 @@
 """What is queued after MULTI, and how little is sent for it."""
 
+from typing import Any
+
 from common.frame import AS_ONE, JOINED
 from router.batch import Batch
 from router.replies import Replies
+from router.transaction import SHED_BYTES_MAX, SHED_MAX, shed
 from tests.bare_router import BareRouter, on_a_loop
 
 QUEUED = b"+QUEUED\r\n"
@@ -103,3 +106,15 @@ def test_what_comes_behind_a_broken_one_is_not_lost() -> None:
         assert client.session.transaction is None and client.session.plain
 
     on_a_loop(scene)
+
+
+def test_what_was_queued_is_freed_some_at_a_time() -> None:
+    later: list[tuple[Any, ...]] = []
+    queued = [[b"PING"]] * SHED_MAX + [[b"SET", b"k", bytes(SHED_BYTES_MAX)]] * 2 + [[b"PING"]]
+    left = []
+    shed(lambda *call: later.append(call), queued)
+    while later:
+        left.append(len(queued))
+        act, *arguments = later.pop()
+        act(*arguments)
+    assert left == [SHED_MAX + 1, SHED_MAX] and queued == []

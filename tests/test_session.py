@@ -18,7 +18,7 @@ import pytest
 
 from tests.bare_router import BareRouter, on_a_loop
 from tests.resp_client import Client, Error, Status, encode_command
-from tests.servers import Server, Shardis
+from tests.servers import Server, Shardis, wait_until
 
 MEGABYTE = 1024 * 1024
 ROUTER_MEMORY_BYTES_MAX = 200 * MEGABYTE
@@ -54,13 +54,6 @@ def rest_of(client: Client) -> bytes:
 
 def held_clients(client: Client) -> int:
     return int(client.call("CLIENT", "LIST", "FLAGS", "b").count(b"\n"))
-
-
-def wait_until(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
-    """Asks again and again; each question is a round trip to the server."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
 
 
 # --- Order -----------------------------------------------------------------------------------------------------------

@@ -131,11 +131,11 @@ def outcome_of(request: pytest.FixtureRequest) -> Iterator[Callable[[Path, str],
             futures[path, name] = workers[name].submit(path)
         return futures[path, name].result()
 
-    if "PYTEST_XDIST_WORKER" not in os.environ:  # There the selection is dealt out to several processes.
-        for item in request.session.items:
-            if isinstance(item, pytest.Function) and item.originalname == "test_session":
-                path, name = _parameters(item)
-                futures[path, name] = workers[name].submit(path)
+    # The whole selection: tests/run deals out whole files, so it is for this process.
+    for item in request.session.items:
+        if isinstance(item, pytest.Function) and item.originalname == "test_session":
+            path, name = _parameters(item)
+            futures[path, name] = workers[name].submit(path)
     yield outcome
     for worker in workers.values():
         worker.close()

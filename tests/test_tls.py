@@ -3,7 +3,7 @@
 import os
 import ssl
 import subprocess
-from collections.abc import Iterator
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,45 +23,11 @@ CANNOT = (
 )
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    made = Authority(tmp_path_factory.mktemp("certificates"))
-    made.issue("server")
-    made.issue("alice", common_name="alice", uris=("urn:user:bob", "urn:user:carol"))
-    return made
-
-
-@pytest.fixture(scope="module")
-def server(authority: Authority) -> Iterator[Server]:
-    with Shardis(shards=2, **authority.directives()) as server:
-        yield server
-
-
-@pytest.fixture
-def admin(server: Server) -> Iterator[Client]:
-    """A client that comes without TLS; what it sets of tls-* is set back."""
-    with server.connect() as client:
-        yield client
-        kept = {name: text for name, text in server.options.items() if name.startswith("tls-")}
-        kept = {
-            "tls-auth-clients-user": "off",
-            "tls-protocols": "",
-            "tls-ciphers": "",
-            "tls-session-caching": "yes",
-        } | kept
-        assert client.call("CONFIG", "SET", *[word for pair in kept.items() for word in pair]) == OK
-
-
 def config_of(authority: Authority, **more: str) -> Config:
     given = {name.replace("_", "-"): text for name, text in (authority.directives() | more).items()}
     config = Config()
     config.set(list(given.items()))
     return config
-
-
-def info(client: Client, section: str) -> dict[str, str]:
-    lines = client.call("INFO", section).decode().splitlines()
-    return dict(line.split(":", 1) for line in lines if ":" in line)
 
 
 class TestDirectives:
@@ -181,11 +147,11 @@ class TestDirectives:
 
 
 def in_memory(
-    server: ssl.SSLContext, client: ssl.SSLContext
+    tls_server: ssl.SSLContext, client: ssl.SSLContext
 ) -> tuple[ssl.SSLObject, ssl.SSLObject] | tuple[None, None]:
     """Both ends of a connection, or nothing if they don't agree."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    one = server.wrap_bio(to_server, to_client, server_side=True)
+    one = tls_server.wrap_bio(to_server, to_client, server_side=True)
     other = client.wrap_bio(to_client, to_server, server_hostname=HOST)
     waiting = [other, one]
     while waiting:
@@ -200,8 +166,8 @@ def in_memory(
 
 
 class TestClients:
-    def test_redis_py(self, server: Server, authority: Authority) -> None:
-        url = f"rediss://localhost:{server.options['tls-port']}"
+    def test_redis_py(self, tls_server: Server, authority: Authority) -> None:
+        url = f"rediss://localhost:{tls_server.options['tls-port']}"
         with redis.Redis.from_url(url, ssl_ca_certs=str(authority.path), protocol=3) as client:
             with client.pipeline() as pipeline:
                 for number in range(1000):
@@ -217,31 +183,31 @@ class TestClients:
                 assert kinds == ["subscribe", "message"]
             client.flushall()
 
-    def test_redis_cli(self, server: Server, authority: Authority) -> None:
-        argv = ["redis-cli", "--tls", "--cacert", str(authority.path), "-p", server.options["tls-port"]]
+    def test_redis_cli(self, tls_server: Server, authority: Authority) -> None:
+        argv = ["redis-cli", "--tls", "--cacert", str(authority.path), "-p", tls_server.options["tls-port"]]
         calls = "SET a 1\nINCR a\nNOSUCH\n"
         found = subprocess.run(argv, input=calls, capture_output=True, text=True, check=True).stdout.splitlines()
         assert found[:2] == ["OK", "2"] and found[2].startswith("ERR unknown command 'NOSUCH'")
 
-    def test_fields_of_info(self, server: Server, authority: Authority) -> None:
-        with connect(server, authority.context()) as client:
-            fields = info(client, "server")
-            assert fields["tcp_port"] == str(server.port)
-            assert fields["listener0"] == f"name=tcp,bind=*,bind=-::*,port={server.port}"
-            assert fields["listener2"] == f"name=tls,bind=*,bind=-::*,port={server.options['tls-port']}"
-            fields = info(client, "tls")
+    def test_fields_of_info(self, tls_server: Server, authority: Authority) -> None:
+        with connect(tls_server, authority.context()) as client:
+            fields = client.info("server")
+            assert fields["tcp_port"] == str(tls_server.port)
+            assert fields["listener0"] == f"name=tcp,bind=*,bind=-::*,port={tls_server.port}"
+            assert fields["listener2"] == f"name=tls,bind=*,bind=-::*,port={tls_server.options['tls-port']}"
+            fields = client.info("tls")
             assert fields["tls_server_cert_serial"] == authority.serial("server")
             assert fields["tls_ca_cert_serial"] == authority.serial("ca")
             assert 0 < int(fields["tls_server_cert_expires_in_seconds"]) <= 10 * 86400
             assert (fields["tls_client_cert_serial"], fields["tls_client_cert_expires_in_seconds"]) == ("none", "0")
             line = client.call("CLIENT", "INFO").decode()
-            assert f" laddr={HOST}:{server.options['tls-port']} " in line and " fd=-1 " not in line
+            assert f" laddr={HOST}:{tls_server.options['tls-port']} " in line and " fd=-1 " not in line
 
     def test_without_another_port(self, authority: Authority, tmp_path: Path) -> None:
         path = str(tmp_path / "s")
         with Shardis(**authority.directives(unixsocket=path)) as server, connect(server, authority.context()) as client:
             assert client.call("CONFIG", "SET", "port", "0") == OK
-            fields = info(client, "server")
+            fields = client.info("server")
             assert fields["tcp_port"] == server.options["tls-port"]
             assert fields["listener1"] == f"name=unix,bind={path}" and "listener0" not in fields
             with pytest.raises(OSError):
@@ -250,64 +216,64 @@ class TestClients:
     def test_a_start_that_cannot_be(self, authority: Authority, tmp_path: Path) -> None:
         given = authority.directives(tls_cert_file="/nosuch", port="0", dir=str(tmp_path), shards="1")
         argv = [word for name, text in given.items() for word in (f"--{name.replace('_', '-')}", text)]
-        ended = subprocess.run(["python", "-m", "deploy", *argv], capture_output=True, text=True, timeout=60)
+        ended = subprocess.run([sys.executable, "-m", "deploy", *argv], capture_output=True, text=True, timeout=60)
         assert ended.returncode == 1 and "Traceback" not in ended.stderr
         told = "TLS can't be set up: Failed to load certificate: /nosuch: No such file or directory"
         assert f"shardis: {told}\n" in ended.stderr
 
 
 class TestCertificatesOfClients:
-    def test_required(self, server: Server, admin: Client, authority: Authority, tmp_path: Path) -> None:
+    def test_required(self, tls_server: Server, admin: Client, authority: Authority, tmp_path: Path) -> None:
         other = Authority(tmp_path)
         other.issue("mallory")
         admin.call("CONFIG", "SET", "tls-auth-clients", "yes")
-        before = int(info(admin, "stats")["total_connections_received"])
-        with connect(server, authority.context("alice")) as client:
+        before = int(admin.info("stats")["total_connections_received"])
+        with connect(tls_server, authority.context("alice")) as client:
             assert client.call("ACL", "WHOAMI") == b"default"
         stranger = authority.context()
         stranger.load_cert_chain(other.folder / "mallory.pem", other.key("mallory"))
         for context in (authority.context(), stranger):
-            with pytest.raises((ssl.SSLError, ConnectionError)), connect(server, context) as client:
+            with pytest.raises((ssl.SSLError, ConnectionError)), connect(tls_server, context) as client:
                 client.call("PING")
-        assert int(info(admin, "stats")["total_connections_received"]) == before + 1
-        while info(admin, "clients")["connected_clients"] != "1":  # Until all are heard to be gone.
+        assert int(admin.info("stats")["total_connections_received"]) == before + 1
+        while admin.info("clients")["connected_clients"] != "1":  # Until all are heard to be gone.
             pass
 
-    def test_optional(self, server: Server, admin: Client, authority: Authority) -> None:
+    def test_optional(self, tls_server: Server, admin: Client, authority: Authority) -> None:
         admin.call("CONFIG", "SET", "tls-auth-clients", "optional")
         for name in ("", "alice"):
-            with connect(server, authority.context(name)) as client:
+            with connect(tls_server, authority.context(name)) as client:
                 assert client.call("PING") == PONG
 
     @pytest.mark.parametrize(("field", "user"), [("CN", "alice"), ("URI", "urn:user:carol")])
     def test_they_say_who_it_is(
-        self, server: Server, admin: Client, authority: Authority, field: str, user: str
+        self, tls_server: Server, admin: Client, authority: Authority, field: str, user: str
     ) -> None:
         admin.call("CONFIG", "SET", "tls-auth-clients", "optional", "tls-auth-clients-user", field)
         admin.call("ACL", "SETUSER", user, "on", "+@connection", "+acl|whoami")
-        with connect(server, authority.context("alice")) as client:
+        with connect(tls_server, authority.context("alice")) as client:
             assert client.call("ACL", "WHOAMI") == user.encode()
             assert isinstance(client.call("GET", "a"), Error)
-        with connect(server, authority.context()) as client:
+        with connect(tls_server, authority.context()) as client:
             assert client.call("ACL", "WHOAMI") == b"default"
         admin.call("ACL", "DELUSER", user)
 
     @pytest.mark.parametrize("rules", [["off"], None])
     def test_they_name_nobody(
-        self, server: Server, admin: Client, authority: Authority, rules: list[str] | None
+        self, tls_server: Server, admin: Client, authority: Authority, rules: list[str] | None
     ) -> None:
         admin.call("CONFIG", "SET", "tls-auth-clients", "optional", "tls-auth-clients-user", "CN")
         if rules is not None:
             admin.call("ACL", "SETUSER", "alice", *rules)
-        before = int(info(admin, "stats")["acl_access_denied_tls_cert"])
+        before = int(admin.info("stats")["acl_access_denied_tls_cert"])
         admin.call("ACL", "LOG", "RESET")
-        with connect(server, authority.context("alice")) as client:
+        with connect(tls_server, authority.context("alice")) as client:
             assert client.call("ACL", "WHOAMI") == b"default"
         (entry,) = admin.call("ACL", "LOG")
         found = dict(zip(entry[::2], entry[1::2], strict=True))
         assert (found[b"reason"], found[b"context"]) == (b"tls-cert", b"toplevel")
         assert (found[b"object"], found[b"username"]) == (b"", b"alice")
-        assert int(info(admin, "stats")["acl_access_denied_tls_cert"]) == before + 1
+        assert int(admin.info("stats")["acl_access_denied_tls_cert"]) == before + 1
         admin.call("ACL", "DELUSER", "alice")
 
 
@@ -315,39 +281,39 @@ class TestReadAnew:
     """Who comes later gets the new certificate; who is there stays; what is wrong changes nothing."""
 
     @staticmethod
-    def serial(server: Server, authority: Authority) -> str:
-        with connect(server, authority.context()) as client:
+    def serial(tls_server: Server, authority: Authority) -> str:
+        with connect(tls_server, authority.context()) as client:
             assert client.call("PING") == PONG
             shown = client.stream.getpeercert()
             assert shown is not None
             return str(shown["serialNumber"])
 
-    def test_by_config_set(self, server: Server, admin: Client, authority: Authority) -> None:
+    def test_by_config_set(self, tls_server: Server, admin: Client, authority: Authority) -> None:
         path = str(authority.folder / "server.pem")
-        with connect(server, authority.context()) as client:
-            before = self.serial(server, authority)
+        with connect(tls_server, authority.context()) as client:
+            before = self.serial(tls_server, authority)
             authority.issue("server")
-            assert self.serial(server, authority) == before
+            assert self.serial(tls_server, authority) == before
             assert admin.call("CONFIG", "SET", "tls-cert-file", path) == OK
-            assert self.serial(server, authority) == authority.serial("server") != before
+            assert self.serial(tls_server, authority) == authority.serial("server") != before
             assert client.call("PING") == PONG
-            assert info(client, "tls")["tls_server_cert_serial"] == authority.serial("server")
+            assert client.info("tls")["tls_server_cert_serial"] == authority.serial("server")
 
     @pytest.mark.parametrize(
         "name", ["tls-cert-file", "tls-key-file", "tls-ca-cert-file", "tls-protocols", "tls-ciphers"]
     )
     def test_what_is_wrong_changes_nothing(
-        self, server: Server, admin: Client, authority: Authority, name: str
+        self, tls_server: Server, admin: Client, authority: Authority, name: str
     ) -> None:
-        before = self.serial(server, authority)
+        before = self.serial(tls_server, authority)
         (_, value) = admin.call("CONFIG", "GET", name)
         answer = admin.call("CONFIG", "SET", "maxclients", "77", name, "/nosuch")
         assert answer == Error((CANNOT % name).encode())
         assert admin.call("CONFIG", "GET", name) == [name.encode(), value]
         assert admin.call("CONFIG", "GET", "maxclients") == [b"maxclients", b"10000"]
-        assert self.serial(server, authority) == before
+        assert self.serial(tls_server, authority) == before
 
-    def test_what_takes_no_file_is_always_taken(self, server: Server, admin: Client) -> None:
+    def test_what_takes_no_file_is_always_taken(self, tls_server: Server, admin: Client) -> None:
         """As in the reference: that nobody can show a certificate then is the administrator's to see."""
         assert admin.call("CONFIG", "SET", "tls-auth-clients", "no", "tls-ca-cert-file", "") == OK
         assert admin.call("CONFIG", "SET", "tls-auth-clients", "yes") == OK

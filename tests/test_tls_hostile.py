@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -13,42 +13,17 @@ from tests.servers import Server, Shardis
 PONG = Status(b"PONG")
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    made = Authority(tmp_path_factory.mktemp("certificates"))
-    made.issue("server")
-    return made
-
-
-@pytest.fixture(scope="module")
-def server(authority: Authority) -> Iterator[Server]:
-    with Shardis(shards=2, **authority.directives()) as server:
-        yield server
-
-
-@pytest.fixture
-def admin(server: Server) -> Iterator[Client]:
-    """A client that comes without TLS."""
-    with server.connect() as client:
-        yield client
-
-
-def info(client: Client, section: str) -> dict[str, str]:
-    lines = client.call("INFO", section).decode().splitlines()
-    return dict(line.split(":", 1) for line in lines if ":" in line)
-
-
 def until_alone(admin: Client) -> None:
     """Returns when the server has heard that all others are gone."""
-    while info(admin, "clients")["connected_clients"] != "1":
+    while admin.info("clients")["connected_clients"] != "1":
         pass
 
 
-def test_what_is_no_tls(server: Server, admin: Client, authority: Authority) -> None:
-    before = info(admin, "stats")
-    size = server.log_size_bytes()
+def test_what_is_no_tls(tls_server: Server, admin: Client, authority: Authority) -> None:
+    before = admin.info("stats")
+    size = tls_server.log_size_bytes()
     for data in (b"PING\r\n", b"*1\r\n$4\r\nPING\r\n", os.urandom(10_000), b"\x16\x03\x01\xff\xff" + bytes(70_000)):
-        with socket.create_connection((HOST, int(server.options["tls-port"])), 20) as sock:
+        with socket.create_connection((HOST, int(tls_server.options["tls-port"])), 20) as sock:
             sock.sendall(data)
             try:
                 got = b""
@@ -57,47 +32,47 @@ def test_what_is_no_tls(server: Server, admin: Client, authority: Authority) -> 
             except ConnectionResetError:
                 pass
             assert len(got) <= 7 and got[:1] in (b"", b"\x15")  # An alert at most.
-    with socket.create_connection((HOST, int(server.options["tls-port"]))):
+    with socket.create_connection((HOST, int(tls_server.options["tls-port"]))):
         pass
-    after = info(admin, "stats")
+    after = admin.info("stats")
     for name in ("total_connections_received", "rejected_connections", "total_error_replies"):
         assert after[name] == before[name]
-    with connect(server, authority.context()) as client:
+    with connect(tls_server, authority.context()) as client:
         assert client.call("PING") == PONG
     until_alone(admin)
-    assert "Error accepting a client connection: " in server.log(size)
-    assert "Traceback" not in server.log(size)
+    assert "Error accepting a client connection: " in tls_server.log(size)
+    assert "Traceback" not in tls_server.log(size)
 
 
-def test_handshakes_that_hang_keep_nobody_out(server: Server, admin: Client, authority: Authority) -> None:
-    hanging = [socket.create_connection((HOST, int(server.options["tls-port"]))) for _ in range(20)]
+def test_handshakes_that_hang_keep_nobody_out(tls_server: Server, admin: Client, authority: Authority) -> None:
+    hanging = [socket.create_connection((HOST, int(tls_server.options["tls-port"]))) for _ in range(20)]
     for sock in hanging[::2]:
         sock.sendall(b"\x16\x03\x01\x02\x00\x01")
-    with connect(server, authority.context()) as client:
+    with connect(tls_server, authority.context()) as client:
         assert client.call("PING") == PONG
-    while info(admin, "clients")["connected_clients"] != "21":  # Until the last of them is accepted.
+    while admin.info("clients")["connected_clients"] != "21":  # Until the last of them is accepted.
         pass
     for sock in hanging:
         sock.close()
     until_alone(admin)
 
 
-def test_who_does_not_read_is_closed_at_its_limit(server: Server, admin: Client, authority: Authority) -> None:
-    before = int(info(admin, "stats")["client_output_buffer_limit_disconnections"])
+def test_who_does_not_read_is_closed_at_its_limit(tls_server: Server, admin: Client, authority: Authority) -> None:
+    before = int(admin.info("stats")["client_output_buffer_limit_disconnections"])
     admin.call("CONFIG", "SET", "client-output-buffer-limit", "normal 2mb 0 0")
     admin.call("SET", "big", bytes(1_000_000))
-    with connect(server, authority.context()) as client:
+    with connect(tls_server, authority.context()) as client:
         client.send_bytes(b"GET big\r\n" * 50)
-        while int(info(admin, "stats")["client_output_buffer_limit_disconnections"]) == before:
+        while int(admin.info("stats")["client_output_buffer_limit_disconnections"]) == before:
             pass
     admin.call("CONFIG", "SET", "client-output-buffer-limit", "normal 0 0 0")
     admin.call("DEL", "big")
 
 
-def test_who_does_not_read_is_not_read(server: Server, admin: Client, authority: Authority) -> None:
+def test_who_does_not_read_is_not_read(tls_server: Server, admin: Client, authority: Authority) -> None:
     """Its commands wait in the kernel; later it gets every reply."""
     admin.call("SET", "some", bytes(100_000))
-    with connect(server, authority.context()) as client, connect(server, authority.context()) as other:
+    with connect(tls_server, authority.context()) as client, connect(tls_server, authority.context()) as other:
         number = client.call("CLIENT", "ID")
         client.send_bytes(b"GET some\r\n" * 500)
         while b" events=w " not in (line := other.call("CLIENT", "LIST", "ID", number)):
@@ -118,7 +93,7 @@ def test_too_many_clients(authority: Authority) -> None:
         assert client.call("PING") == PONG
         with pytest.raises(OSError):
             TlsClient((HOST, int(server.options["tls-port"])), authority.context())
-        assert info(admin, "stats")["rejected_connections"] == "1"
+        assert admin.info("stats")["rejected_connections"] == "1"
 
 
 @pytest.mark.parametrize("signal_name", ["SHUTDOWN"])

@@ -9,6 +9,6 @@ What the brackets hold is written where it changes or is needed. What else may c
 """
 
 from shard.rdb.file_reader import Entry, EntryReader, RawEntry, raw_entries, read_entries
-from shard.rdb.file_writer import FileWriter, aux_fields
+from shard.rdb.file_writer import FileWriter, aux_fields, in_pieces
 
-__all__ = ["Entry", "EntryReader", "FileWriter", "RawEntry", "aux_fields", "raw_entries", "read_entries"]
+__all__ = ["Entry", "EntryReader", "FileWriter", "RawEntry", "aux_fields", "in_pieces", "raw_entries", "read_entries"]

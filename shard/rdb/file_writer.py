@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from struct import Struct
 from typing import Any
 
+from shard.log_buffer import Piece
 from shard.rdb.dump import VERSION
 from shard.rdb.encoding import Writer
 from shard.rdb.objects import STRING, kind_of, steps_of, write_object
@@ -19,10 +20,20 @@ STRING_TYPE = b"%c" % STRING
 
 PIECE_BYTES = 1 << 16
 """What is large is cut into pieces of that size."""
+COMPRESSED_BYTES_MAX = 1 << 20
+"""A string that is longer is not compressed in pieces: that is done at once, and takes 3 ms for a MB."""
 
 NO_TIME = -1
 VALKEY_VERSION = "9.1.2"
 """Of the server whose format this is: tools ask for it, and none of ours would tell them which types may come."""
+
+
+def in_pieces(text: bytes | bytearray) -> Iterator[Piece]:
+    """A long text, cut. What can't be changed is not copied: then all of it takes no time, and no memory."""
+    uncopied = memoryview(text) if isinstance(text, bytes) else text
+    for at in range(0, len(text), PIECE_BYTES):
+        piece = uncopied[at : at + PIECE_BYTES]
+        yield bytes(piece) if isinstance(piece, bytearray) else piece
 
 
 def aux_fields(now_ms: int, used_memory_bytes: int, *, aof_base: bool) -> dict[str, str]:
@@ -88,12 +99,19 @@ class FileWriter:
             write_object(writer, kind, value)
         return self._taken()
 
-    def entry_in_pieces(self, db: int, key: bytes, value: Any, at_ms: int) -> Iterator[bytes]:
+    def entry_in_pieces(self, db: int, key: bytes, value: Any, at_ms: int) -> Iterator[Piece]:
         """The same, of which each piece takes little time: for a large value, which must not change meanwhile. Nothing
         else may be asked for until the last piece, but between two others; what that gives stands behind the last."""
         writer = self._writer
         kind = kind_of(value, self._config)
         self._place(db, at_ms)
+        if kind == STRING and len(value) > COMPRESSED_BYTES_MAX:
+            writer.raw(STRING_TYPE)
+            writer.string(key)
+            writer.length(len(value))
+            yield self._taken()
+            yield from in_pieces(value)
+            return
         writer.raw(b"%c" % kind)
         writer.string(key)
         for _ in steps_of(writer, kind, value) or ():
