@@ -99,6 +99,15 @@ def queue_without_end(server: Server, size: Size) -> str:
 
 LARGE = [
     Attack("value", "a value of {count} MB set and read", value, Size(512), Size(32), 300 * MB),
+    Attack(
+        "value-unlogged",
+        "a value of {count} MB set and read, with `appendonly no`",
+        value,
+        Size(512),
+        Size(32),
+        300 * MB,
+        {"appendonly": "no"},
+    ),
     Attack("transaction", "a transaction of {count} commands", transaction, Size(1_000_000), Size(100_000), 200 * MB),
     Attack("pairs", "an MSET of {count} pairs", pairs, Size(1_000_000), Size(20_000), 100 * MB),
     Attack(
