@@ -3,9 +3,11 @@
 import json
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, cast
 
 import psutil  # type: ignore[import-untyped]
 import pytest
@@ -17,12 +19,13 @@ from tests.resp_client import Client, encode_command
 from tests.servers import ROOT, STOP_TIMEOUT_S, Server, Shardis
 from tests.transfers import Done, ask, command, digest, run, url
 from transfer.batches import NO_TIME, Batch, Entry, Position
-from transfer.courier import shown
+from transfer.courier import Courier, Source, shown
+from transfer.courier import __file__ as courier_file
 from transfer.faults import Incomplete, Stopped
 from transfer.payloads import sealed
 from transfer.progress import Progress
 from transfer.server import Server as Connection
-from transfer.state import StateFile
+from transfer.state import State, StateFile
 from transfer.to_server import Wishes, transfer
 
 Start = Callable[[Server], Server]
@@ -103,6 +106,60 @@ def test_the_import_is_killed_and_goes_on(
     assert f"{KEYS:,} sent, {KEYS:,} there" in done.out
     assert digest(there) == digest(reference_client)
     assert not state.exists()
+
+
+class Willing:
+    """A server that takes whatever it is sent."""
+
+    name = "willing"
+
+    def send(self, commands: list[Any]) -> None:
+        pass
+
+    def receive(self, count: int) -> list[Any]:
+        return [b"OK"] * count
+
+
+class Short:
+    """A source of one key a batch."""
+
+    def batches(self, position: Position) -> Iterator[Batch]:
+        for number in range(*(position or [0]), 4):
+            yield Batch(entries=[Entry(b"%d" % number, b"", NO_TIME)], read=1, position=[number + 1])
+
+
+def test_an_interrupt_anywhere_leaves_a_position_with_its_tallies(tmp_path: Path) -> None:
+    file = StateFile(tmp_path / "state")
+    lines = place = 0
+    interrupted = True
+
+    def trace(frame: FrameType, event: str, _argument: object) -> Any:
+        nonlocal lines
+        if frame.f_code.co_filename != courier_file or frame.f_code.co_name == "__init__":
+            return None
+        if event == "line":
+            lines += 1
+            if lines == place:
+                raise KeyboardInterrupt
+        return trace
+
+    while interrupted:
+        lines, place, interrupted = 0, place + 1, False
+        courier = Courier(
+            cast(Connection, Willing()), State({}, "willing"), file, Progress(), replace=False
+        )
+        sys.settrace(trace)
+        try:
+            courier.carry(cast(Source, Short()))
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            sys.settrace(None)
+        if file.path.exists():
+            saved = file.load()
+            assert sum(tally.sent for tally in saved.tallies.values()) == sum(saved.position), place
+    assert place > 50
+    assert courier.state.position == [4]
 
 
 def test_commands_are_done_once_however_often_it_is_killed(target: Shardis, there: Client, tmp_path: Path) -> None:

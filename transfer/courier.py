@@ -77,7 +77,7 @@ class Courier:
                 while self._keys_under_way > BATCH_KEYS and len(self._waiting) > 1:
                     self._take()
             self._settle()
-            self._commit()
+            self._commit(self.state.position)
         except BaseException:
             self._file.save(self.state)
             raise
@@ -148,18 +148,17 @@ class Courier:
     def _acknowledge(self, batch: Batch, tally: Tally) -> None:
         self._since.append((batch.db, tally))
         if batch.position != self.state.position:
-            self.state.position = batch.position
-            self._commit()
+            self._commit(batch.position)
             self._file.save_now_and_then(self.state)
         self._progress.advance(batch.done, tally.sent + len(batch.commands))
         if self._file.unwritable and not self._told:
             self._told = True
             self._progress.say(f"can't be resumed if it is interrupted: {self._file.unwritable}")
 
-    def _commit(self) -> None:
-        for db, tally in self._since:
-            self.state.tally(db).add(tally)
-        self._since.clear()
+    def _commit(self, position: Position) -> None:
+        """Says that all before a position is there: in one step, for Ctrl-C can come between any two."""
+        self.state = self.state.advanced(position, self._since)
+        self._since = []
 
     # Commands
 

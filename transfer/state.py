@@ -10,8 +10,9 @@ import json
 import os
 import secrets
 import time
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,13 @@ class State:
 
     def tally(self, db: int) -> Tally:
         return self.tallies.setdefault(db, Tally())
+
+    def advanced(self, position: Position, arrived: Iterable[tuple[int, Tally]]) -> "State":
+        """The state that follows when what comes before a position has arrived too, by db."""
+        after = replace(self, position=position, tallies={db: replace(tally) for db, tally in self.tallies.items()})
+        for db, tally in arrived:
+            after.tally(db).add(tally)
+        return after
 
 
 class StateFile:
