@@ -145,9 +145,7 @@ def test_an_interrupt_anywhere_leaves_a_position_with_its_tallies(tmp_path: Path
 
     while interrupted:
         lines, place, interrupted = 0, place + 1, False
-        courier = Courier(
-            cast(Connection, Willing()), State({}, "willing"), file, Progress(), replace=False
-        )
+        courier = Courier(cast(Connection, Willing()), State({}, "willing"), file, Progress(), replace=False)
         sys.settrace(trace)
         try:
             courier.carry(cast(Source, Short()))
