@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.errors import RedisError
 from common.frame import JOINED, Large
+from common.leftovers import Leftovers
 
 if TYPE_CHECKING:
     from router.link import Link
@@ -128,6 +129,7 @@ class Fetched(Parcel):
         if not self.missing_bytes:
             self.over = True
             self.large.value = self.buffer.getvalue()
+            self.fetch.link.freight.leftovers.add(self.large.value)
             self.fetch.came()
         elif self.fetch.unwanted():
             self.fetch.end()
@@ -184,10 +186,12 @@ class Freight:
         """Those with pieces to come; whose turn it is comes first."""
         self.under_way = 0
         """Pieces that are not answered."""
+        self.leftovers = Leftovers(link.loop.call_later)
 
     def send(self, word: bytes, then: Callable[[], None]) -> Cargo:
         """Sends a string ahead; `then` is called in a later turn. The shard is up."""
         cargo = Cargo(self.link, word, then)
+        self.leftovers.add(word)
         self.add(cargo)
         return cargo
 

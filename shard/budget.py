@@ -237,7 +237,7 @@ class Budget:
         at_once = not shard.config["lazyfree-lazy-eviction"]
         least_bytes = self.used_bytes - brought_bytes
         now_ns = started_ns
-        while free_some(store.garbage) and now_ns < until_ns:
+        while free_some(store.garbage, shard.leftovers) and now_ns < until_ns:
             now_ns = clock_ns()
         while self._has_too_much() and not store.garbage:
             too_much = int(self.used_bytes) - self.allowed_bytes + 1 if self.allowed_bytes else ALL_BYTES
@@ -265,7 +265,7 @@ class Budget:
         """Frees a victim that is large: all of it `at_once`, or as much as there is time for. What time it is then."""
         clock_ns, garbage = self.shard.executor.clock_ns, self.shard.store.garbage
         now_ns = clock_ns()
-        while free_some(garbage) and (at_once or now_ns < until_ns):
+        while free_some(garbage, self.shard.leftovers) and (at_once or now_ns < until_ns):
             now_ns = clock_ns()
         self.shard.note_latency("eviction-del", (now_ns - since_ns) / 1e9)
         return now_ns

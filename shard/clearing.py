@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from common.slot import SLOTS
 from shard import listeners
 from shard.expiry import Expiries
-from shard.garbage import CHEAP_TO_FREE
+from shard.garbage import is_costly
 from shard.idle import IdleClocks
 from shard.slots import EMPTY
 
@@ -29,7 +29,7 @@ def clear(db: "Keyspace", *, later: bool) -> int:
         # Looking into all slots, a slice at a time, would cost more than these keys.
         slots = [slot for slot in db.slots if slot is not EMPTY]
         values = [slot[key] for slot in slots for key in slot]
-        db.store.garbage += [value for value in values if type(value) not in CHEAP_TO_FREE]
+        db.store.garbage += [value for value in values if is_costly(value)]
     elif later:
         db.store.garbage += [db.slots, *db.expiries.containers()]
         db.store.garbage += db.volatile.containers() if db.volatile is not None else []

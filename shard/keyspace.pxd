@@ -55,6 +55,7 @@ cdef class Keyspace:
     cpdef set(self, bytes key, value, bint keep_ttl=*, long long expire_at_ms=*)
     cpdef bytearray edit_string(self, bytes key)
     cpdef bint delete(self, bytes key, bytes event=*, int slot=*) except -1
+    cdef _drop(self, bytes key, int slot, bint for_good)
     cpdef expire_at(self, bytes key, long long at_ms)
     cpdef expiry_ms(self, bytes key)
     cpdef look(self, bytes key, bytes missed=*)

@@ -12,6 +12,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from common.errors import WrongType
+from common.leftovers import LARGE_BYTES
 from common.numbers import INTEGER_MAX
 from common.slot import SLOTS
 from common.slot import slot_of as slot_of_tagged
@@ -269,6 +270,7 @@ class Keyspace:
             self.expiries.discard(key, number)
         slot = self.slots[number]
         before = slot.get(key)
+        kind = type(before)
         if before is None:
             if slot is EMPTY:
                 slot = self.slots[number] = {}
@@ -277,7 +279,7 @@ class Keyspace:
             self.size += 1
             if self.size > self.idle.room:
                 self.idle.grow()
-        elif type(before) is not bytes and type(before) not in CHEAP_TO_FREE and before is not value:
+        elif kind is not int and (kind is not bytes or len(before) >= LARGE_BYTES) and before is not value:
             store.garbage.append(before)
             if self.volatile is not None:
                 self.volatile.discard(key, number)
@@ -359,36 +361,40 @@ class Keyspace:
         """Removes `key`, of a `slot` if that is known; whether it was there. O(1): a large value is freed later."""
         slot = self.slot_of(key) if slot < 0 else slot
         self.about_to_change(key)
-        if self.expiries.count:
-            if self._expired(key, slot):
-                return False
-            self.expiries.discard(key, slot)
-        value = self.slots[slot].pop(key, None)
-        if value is None:
+        if self.expiries.count and self._expired(key, slot):
             return False
-        if self.volatile is not None:
-            self.volatile.discard(key, slot)
-        self.size -= 1
+        if self._drop(key, slot, True) is None:
+            return False
         self.store.changes += 1
-        if type(value) not in CHEAP_TO_FREE:
-            self.store.garbage.append(value)
         if self.heard:
             listeners.signal(self, key, None, event)
         return True
+
+    def _drop(self, key: bytes, slot: int, for_good: bool) -> Value | None:
+        """Takes `key` out of its slot; its value, which is freed later if it goes `for_good`, or None."""
+        if self.expiries.count:
+            self.expiries.discard(key, slot)
+        value: Any = self.slots[slot].pop(key, None)
+        if value is not None:
+            if self.volatile is not None:
+                self.volatile.discard(key, slot)
+            self.size -= 1
+            if for_good and (
+                type(value) not in CHEAP_TO_FREE or (type(value) is not int and len(value) >= LARGE_BYTES)
+            ):
+                self.store.garbage.append(value)
+        return value
 
     def take(self, key: bytes) -> tuple[Value, int]:
         """Takes the existing `key` out, to be put elsewhere: its value, and its expiry as of `expiry_ms`. O(1)."""
         slot = self.slot_of(key)
         self.about_to_change(key)
         expires_ms = self.expiry_ms(key)
-        self.expiries.discard(key, slot)
-        if self.volatile is not None:
-            self.volatile.discard(key, slot)
-        self.size -= 1
+        value: Any = self._drop(key, slot, False)
         self.store.changes += 1
         if self.heard:
             listeners.signal(self, key, None, events.SILENT)
-        return self.slots[slot].pop(key), expires_ms
+        return value, expires_ms
 
     def expire_at(self, key: bytes, at_ms: int) -> None:
         """Gives the existing `key` the expiry `at_ms`, absolute unix time in ms. O(1)."""
@@ -447,13 +453,7 @@ class Keyspace:
     def _remove_expired(self, key: bytes, slot: int) -> None:
         store = self.store
         self.about_to_change(key)
-        self.expiries.discard(key, slot)
-        if self.volatile is not None:
-            self.volatile.discard(key, slot)
-        value = self.slots[slot].pop(key)
-        if type(value) not in CHEAP_TO_FREE:
-            store.garbage.append(value)
-        self.size -= 1
+        self._drop(key, slot, True)
         if self.heard:
             listeners.signal(self, key, None, events.EXPIRED)
         store.stats.expired_keys += 1
