@@ -116,6 +116,10 @@ class WaitingMessage(Waiting):
         return room.message(self.run.requests[self.place], self.place)
 
 
+TicketOf = Callable[[Iterable[bytes] | None, list[bytes]], Waiting]
+"""Makes one for the keys that a call touches, and the call."""
+
+
 class WaitingWaiter(Waiting):
     """A call that was blocked and could be served, but for keys that are held."""
 
@@ -186,6 +190,21 @@ class Room:
             late.replies[place] = reply
             self._done.append((late, place))
         return None
+
+    def run_late(
+        self,
+        header: int,
+        requests: list[list[bytes]],
+        ticket_of: Callable[[Iterable[bytes] | None, list[bytes]], Waiting],
+    ) -> None:
+        """Runs each command by a ticket of its own, and answers late whether it waits or not."""
+        late = self.late_run(header, requests)
+        for place, argv in enumerate(requests):
+            ticket = ticket_of(self.keys_of(argv), argv)
+            self.park(ticket, late, place)
+            if ticket.granted:
+                self._go(ticket)
+                self.settle()
 
     def _pass(self, requests: list[list[bytes]]) -> bool:
         """Whether all are plain commands on a key that nobody holds or waits for: what most are, with least ado."""

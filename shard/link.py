@@ -10,11 +10,13 @@ Rule 2: a turn costs much more than a command, and without pipelining there is o
 import asyncio
 import logging
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from common.frame import AS_ONE, CONTROL, LARGE_SIZE_BYTES, ROUTER, Frames, packer
 from common.peer import stranger
 from common.resp import Chunks
+from shard import beside
 from shard.keeping import Keeping
 from shard.refusal import refuse_writes
 from shard.staging import Stage
@@ -84,7 +86,10 @@ class Link:
                     self._admit(frame)
                     continue
                 frames.append(frame)
-                self.run(frame, replies)
+                if self.staged.named:
+                    self.run_large(frame, replies)
+                else:
+                    self.run(frame, replies)
         except Exception:
             # Whoever has sent this gets no answers that it would count wrong. What was done before it stays done.
             if self.admitted:
@@ -132,6 +137,15 @@ class Link:
                 replies.append(self.shard.transact(header, frame[place + 1]))
             else:
                 replies.append(executor.run(header, frame[place + 1]))
+
+    def run_large(self, frame: list[Any], replies: list[Any]) -> None:
+        """The same, of a frame in which there are large strings."""
+        executor, room = self.executor, self.shard.room
+        self.staged.named = False
+        for place in range(1, len(frame), 2):
+            executor.detour = partial(beside.run, self.shard)
+            self.run([frame[0], *frame[place : place + 2]], replies)
+            executor.detour = room.run if room.holds.line else None
 
     def send(self, frame: Any) -> None:
         """Sends one frame."""

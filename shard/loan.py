@@ -323,11 +323,11 @@ def abandon(shard: "Shard", id_: int) -> None:
         release(shard, id_, [])
 
 
-def orphaned(shard: "Shard", tickets: list[Hold]) -> None:
+def orphaned(shard: "Shard", tickets: list[Any]) -> None:
     """Hears that the router of these holds is gone, before they end. A command that was done is logged as a whole, so
     that its other shards do their parts; what is not known to be whole is not logged, and the shard begins anew."""
     for ticket in tickets:
-        if not ticket.has_done() or not (ticket.record_id or ticket.folded is not None):
+        if not isinstance(ticket, Hold) or not ticket.has_done() or not (ticket.record_id or ticket.folded is not None):
             continue
         if ticket.made is not None and ticket.run is not None:
             parts: Parts = {shard.index: [["held", _packed(ticket, ticket.effects), []]]}

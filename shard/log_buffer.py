@@ -87,6 +87,11 @@ class LogBuffer:
                 self.append(db, argv)
         self._pieces.append(b"*1\r\n$4\r\nEXEC\r\n")
 
+    def take(self, pieces: Sequence[Piece]) -> None:
+        """Adds what is encoded already, and begins with its db."""
+        self._pieces.extend(cast(Any, pieces))
+        self._db = -1
+
     def _take(self, other: "LogBuffer") -> None:
         self._pieces.extend(cast(Any, other.gather()))
         self._db = other._db

@@ -28,6 +28,10 @@ class Disk:
         """Appends; how many bytes it took, perhaps not all.  Raises OSError."""
         return os.writev(fd, buffers)
 
+    def pwrite(self, fd: int, data: Piece, at: int) -> int:
+        """Writes over what is there, or where there is only room; how many bytes it took.  Raises OSError."""
+        return os.pwrite(fd, data, at)
+
     def sync(self, fd: int) -> None:
         """Returns once the data is on disk.  Raises OSError."""
         os.fdatasync(fd)

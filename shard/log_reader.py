@@ -6,7 +6,8 @@ Rule 2: strict where Redis is lenient. Redis skips the two bytes after a value u
         written by a program: what that program cannot have written is damage, and is named by file and offset.
 Rule 3: a MULTI .. EXEC group is handed out whole or not at all.
 
-The text of a log: RESP commands, and between them lines beginning with "#" ("#TS:1700000000"), which are skipped.
+The text of a log: RESP commands, and between them lines beginning with "#" ("#TS:1700000000"), which are skipped. So is
+PING, the room for a write that was never finished, see reservation.py.
 """
 
 import re
@@ -40,7 +41,9 @@ LENGTH_START = re.compile(rb"\$[0-9]*\r?")
 STAR, DOLLAR, ZERO, NINE, CR, LF = b"*$09\r\n"
 DIGITS_MAX = 10
 """A number with more digits is looked at with care."""
-CONTROLS = frozenset((b"SELECT", b"MULTI", b"EXEC"))
+ROOM = b"PING"
+"""The command that unfinished room is the argument of."""
+CONTROLS = frozenset((b"SELECT", b"MULTI", b"EXEC", ROOM))
 ALONE_IN_A_GROUP = frozenset((b"FLUSHALL", b"FLUSHDB"))
 """The writes of one word: any other in a group that never ends may have been its EXEC, before it was damaged."""
 
@@ -133,7 +136,8 @@ class LogReader:
 
     def finish(self) -> None:
         """Says that the file ends here.  Raises LogDamaged if what is unfinished is no tail that a crash cut off."""
-        if self._length >= 0 and _swallows_commands(b"".join(self._parts)):
+        unfinished_room = self._argv == [ROOM]  # What stands in it counts only if all of it is there.
+        if self._length >= 0 and not unfinished_room and _swallows_commands(b"".join(self._parts)):
             reason = (
                 f"an argument of {self._length} bytes would end behind the end of the file, but whole commands follow:"
                 " its length is damaged. If it is a long value that was cut off, cut the file here"
@@ -254,6 +258,8 @@ class LogReader:
     def _control(self, offset: int, argv: list[bytes], runs: list[Run]) -> None:
         """Follows what is no effect: in which db, and whether in a group; `offset` is where it stands."""
         name = argv[0].upper()
+        if name == ROOM:
+            return
         if name == b"SELECT":
             if len(argv) != 2 or not argv[1].isdigit() or int(argv[1]) >= self.databases:
                 raise LogDamaged(offset, f"no such db: SELECT {_excerpt(b' '.join(argv[1:]))}")

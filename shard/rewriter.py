@@ -101,8 +101,8 @@ class Rewriter:
         """Sees what is to be done; to be called now and then."""
         if self.current is not None or not self.shard.loaded:
             return
-        if self.shard.room.holds.many is not None:
-            return  # It would wait for the end of a long EXEC, and everybody behind it.
+        if self.shard.room.holds.many is not None or self.shard.aof.reserving:
+            return  # It would wait for the end of a long EXEC, or of a very large write, and everybody behind it.
         if self.scheduled:
             if self.shard.snapshots.current is None and not self.limit.holds_up(now_s):
                 self.begin()
@@ -193,5 +193,7 @@ def rewrite_granted(shard: "Shard") -> bool:
     rewriter.wanted = False
     if rewriter.current is not None or shard.snapshots.current is not None or not rewriter.is_long():
         return False
+    if shard.aof.reserving:
+        return False  # As in `pulse`, which asks once more.
     rewriter.begin()
     return True

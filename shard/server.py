@@ -19,6 +19,7 @@ import shard.reload
 import shard.transaction  # noqa: F401  The messages there answer to their names, as those of shard.reload.
 from common.config import Config
 from common.errors import RedisError
+from common.leftovers import Leftovers
 from common.log import follow
 from common.slot import Owners, slot_function, slots_of_shard
 from common.systemd import systemd
@@ -79,6 +80,7 @@ class Shard:
         self.executor = Executor(self.store, TABLE, self.aof.append, self.aof.append_group, time.perf_counter_ns)
         self.room = Room(self.executor, self.control, WHOLES)
         self.owners = Owners(config["shards"], config["hash-tags"])
+        self.leftovers = Leftovers(self.loop.call_later)
         self.book = Book()
         """The records of writes over several shards, see redo.py."""
         self.executor.heard_record = self.book.read
@@ -420,7 +422,7 @@ class Shard:
         self.executor.turn(time.time_ns() // 1_000_000)
         self.store.number = -1
         more = self._expire_some(started + SLICE_S)
-        while not more and free_some(self.store.garbage):
+        while not more and free_some(self.store.garbage, self.leftovers):
             more = time.perf_counter() > started + SLICE_S
         duration_s = time.perf_counter() - started
         self.note_latency("expire-cycle", duration_s)

@@ -20,10 +20,13 @@ class Stage:
     def __init__(self) -> None:
         self.coming: dict[int, BytesIO] = {}
         self.here: dict[int, bytes] = {}
+        self.named = False
+        """Whether the frame that was read last names some."""
 
     def value_of(self, code: int, data: bytes) -> Any:
         """What an extension type in a frame of the link stands for.  Raises KeyError for what is not here."""
         if code == STAGED_CODE:
+            self.named = True
             return self.here.pop(STAGED_NUMBER.unpack(data)[0])
         return value_of(code, data)
 

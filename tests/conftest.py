@@ -2,18 +2,22 @@
 
 `reference` and `shardis` are started once and shared; `reference_client` and `client` are new connections to them, and
 they are empty before the test. `target` and `there` are such a pair, which `shardis import` brings keys to.
-`tls_server` has certificates of `authority`, for the tests of one file; `admin` comes to it without TLS. A test that
-stops servers or changes their options starts its own: `start(Shardis(shards=2))`.
+`tls_server` has certificates of `authority`, for the tests of one file; `admin` comes to it without TLS. `opened` opens
+the log in `folder`, as often as it is called. A test that stops servers or changes their options starts its own:
+`start(Shardis(shards=2))`.
 """
 
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
+from shard.aof import Aof
 from tests import servers
 from tests.certificates import Authority
+from tests.log_folder import opening
 from tests.reference import Reference
 from tests.resp_client import Client, Status
 from tests.servers import Server, Shardis
@@ -89,6 +93,16 @@ def admin(tls_server: Shardis) -> Iterator[Client]:
             "tls-session-caching": "yes",
         } | {name: text for name, text in tls_server.options.items() if name.startswith("tls-")}
         assert client.call("CONFIG", "SET", *[word for pair in kept.items() for word in pair]) == Status(b"OK")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "shard-0" / "appendonlydir"
+
+
+@pytest.fixture
+def opened(folder: Path) -> Iterator[Callable[..., Aof]]:
+    yield from opening(folder)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,20 +14,9 @@ import pytest
 from shard.aof import Aof
 from shard.log_buffer import encode
 from shard.log_reading import SLICE_BYTES
-from tests.log_folder import GROUP, Commands, contents, contents_of_copy, opening, write_log
+from tests.log_folder import GROUP, Commands, contents, contents_of_copy, write_log
 from tests.reference import RedisServer, Reference
 from tests.servers import Server
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "shard-0" / "appendonlydir"
-
-
-@pytest.fixture
-def opened(folder: Path) -> Iterator[Callable[..., Aof]]:
-    yield from opening(folder)
-
 
 # Written and read back
 

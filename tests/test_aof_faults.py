@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -18,18 +18,7 @@ from shard.aof import BUFFER_BYTES_MAX, Aof
 from shard.log_buffer import Piece, encode
 from shard.log_files import Disk, write_atomically
 from shard.log_reader import LogDamaged
-from tests.log_folder import GROUP, Commands, contents, contents_of_copy, opening, write_log
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "shard-0" / "appendonlydir"
-
-
-@pytest.fixture
-def opened(folder: Path) -> Iterator[Callable[..., Aof]]:
-    yield from opening(folder)
-
+from tests.log_folder import GROUP, Commands, contents, contents_of_copy, write_log
 
 # Cut and damaged
 

@@ -111,6 +111,12 @@ def test_a_truncation_may_not_have_happened(tmp_path: Path) -> None:
     assert survivors(tmp_path / "kept", cut + "os.fsync(f.fileno())\n") == {(("old", b"o"),)}
 
 
+def test_what_is_written_over_may_be_what_it_was(tmp_path: Path) -> None:
+    over = "fd = os.open('old', os.O_WRONLY); os.pwrite(fd, b'NE', 1)\n"
+    assert survivors(tmp_path / "lost", over) == {(OLD,), (("old", b"oNE"),)}
+    assert survivors(tmp_path / "kept", over + "os.fsync(fd)\n") == {(("old", b"oNE"),)}
+
+
 def test_a_sync_makes_durable_what_was_there_when_it_began(tmp_path: Path) -> None:
     """Not what is written while it runs: it must not count as synced."""
     disk = Disk(tmp_path)

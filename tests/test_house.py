@@ -93,6 +93,7 @@ AT_THE_RIM = {
     "shard/server.py": "the design's",
     "shard/aof.py": "the design's",
     "shard/log_syncer.py": "a part of aof.py: the thread that waits for fsync",
+    "shard/reservation.py": "a part of aof.py: a file that a thread writes to while the loop does",
     "shard/snapshot_file.py": "a snapshot on its way to disk: it hands what waits for the disk to the log's thread",
     "shard/save.py": "names the files of a save and says when they were made",
     "shard/save_join.py": "what the log's thread does for a save",

@@ -138,7 +138,8 @@ def test_a_command_that_the_target_refuses_ends_it_with_its_name(
 
 def test_what_is_no_data_is_left_out(target: Shardis, there: Client, tmp_path: Path) -> None:
     path = tmp_path / "appendonly.aof"
-    words = [["ECHO", "a record"], ["FUNCTION", "LOAD", "#!lua"], ["SCRIPT", "LOAD", "return 1"], ["SET", "k", 1]]
+    words = [["ECHO", "a record"], ["PING", "room"], ["FUNCTION", "LOAD", "#!lua"], ["SCRIPT", "LOAD", "return 1"]]
+    words.append(["SET", "k", "1"])
     path.write_bytes(b"#TS:1700000000\r\n" + b"".join(map(encode_command, words)))
     done = run("import", path, "--to", url(target))
     assert done.status == 0, done

@@ -29,8 +29,8 @@ FOLDER_NAME = "appendonlydir"
 """Where Redis keeps it, inside of the `dir` that may have been named."""
 SLICE_BYTES = 1 << 18
 ANY_DATABASE = 1 << 31
-NO_EFFECTS = frozenset((b"ECHO",))
-"""What a Shardis writes about writes over several shards; nobody needs it any more."""
+NO_EFFECTS = frozenset((b"ECHO", b"PING"))
+"""What a Shardis writes about writes over several shards, and room that it did not fill; nobody needs it any more."""
 NO_DATA = frozenset((b"FUNCTION", b"SCRIPT"))
 """What a log may have that is neither a key nor of one."""
 

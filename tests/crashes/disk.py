@@ -8,9 +8,10 @@
 
 Each file has what was synced and perhaps more: it is cut at a random length between its size when the last sync of it
 that succeeded began and its size now, and of what is not synced the end may be zeros, as ext4 and XFS can leave it. A
-truncation that was not synced may not have happened. Each folder has the names that it had when the last sync of it
-began, and those of the changes since that came first: some, all or none. Files and folders are independent of each
-other, but a rename from one folder to another has happened in both or in neither.
+truncation that was not synced may not have happened, nor what was written over something, each for itself. Each folder
+has the names that it had when the last sync of it began, and those of the changes since that came first: some, all or
+none. Files and folders are independent of each other, but a rename from one folder to another has happened in both or
+in neither.
 """
 
 import json
@@ -40,6 +41,8 @@ class File:
     """Where a truncation that was not synced cut it, -1 if there is none."""
     tail: str = ""
     """The file with what that truncation cut off."""
+    overwrites: list[dict[str, Any]] = field(default_factory=list)
+    """What was written in place and not synced."""
     path: str = ""
 
 
@@ -133,6 +136,9 @@ class Disk:
                     if record["begin_s"] > file.began_s:
                         file.synced_bytes, file.began_s = record["size"], record["begin_s"]
                         file.path, file.cut_at = record["path"], -1
+                        file.overwrites = [each for each in file.overwrites if each["end_s"] > record["begin_s"]]
+                case "overwrite":
+                    self.files.setdefault(record["inode"], File()).overwrites.append(record)
                 case "sync-folder":
                     # Two processes may sync one folder at once: the sync that ends last may know less than the other.
                     if record["begin_s"] > self.folders[record["inode"]].began_s:
@@ -228,6 +234,12 @@ class Disk:
         file = self.files.get(inode, File())
         if file.cut_at >= 0 and random.random() < 0.5:
             return data[: file.cut_at] + Path(file.tail).read_bytes()
+        for overwrite in reversed(file.overwrites):
+            if random.random() < 0.5:
+                at, until = overwrite["at"], overwrite["at"] + overwrite["size"]
+                kept = Path(overwrite["kept"]).read_bytes() if overwrite["kept"] else b""
+                data = data[:at] + kept[: until - at].ljust(until - at, b"\0") + data[until:]
+                losses.lost_bytes += until - at
         size = file.synced_bytes + _some(random, len(data) - file.synced_bytes)
         losses.lost_bytes += len(data) - size
         zeros = random.randint(0, size - file.synced_bytes) if random.random() < ZEROS else 0

@@ -8,12 +8,12 @@ what a disk could hold after a power cut.
 Rule 1: only what was told to the disk *before* a sync began is made durable by it: the size of the file, or the names
         in the folder, are read at the beginning, and noted when the call has returned.
 Rule 2: no content is lost that a disk may still have: what is removed, or renamed over, is kept under the number of its
-        inode in CRASHES_DISK/kept, and so is what a truncation cuts off.
+        inode in CRASHES_DISK/kept, and so is what a truncation cuts off, and what is written over.
 Rule 3: a sync makes durable what it is called for and nothing else. POSIX promises no more, though ext4 does more.
 Rule 4: while there is a file CRASHES_DISK/faults, calls fail as its lines say: "EIO sync shard-1" has fsync and
         fdatasync fail for whatever has shard-1 in its path. The calls are write, sync, truncate, create and rename.
 
-It cannot see what C code does by itself, nor what is overwritten in place: a log is only appended to and cut.
+It cannot see what C code does by itself. What is written over is seen where os.pwrite does it.
 """
 
 import builtins
@@ -30,6 +30,7 @@ ROOT = os.environ.get("CRASHES_ROOT", "")
 FAULTS = f"{DISK}/faults"
 
 real_open, real_os_open, real_write, real_writev = builtins.open, os.open, os.write, os.writev
+real_pwrite = os.pwrite
 real_fsync, real_fdatasync, real_ftruncate = os.fsync, os.fdatasync, os.ftruncate
 real_rename, real_replace, real_link = os.rename, os.replace, os.link
 real_unlink, real_remove, real_mkdir, real_rmdir = os.unlink, os.remove, os.mkdir, os.rmdir
@@ -117,6 +118,27 @@ def write(fd: int, data: Any) -> int:
 def writev(fd: int, buffers: Any) -> int:
     fail_fd("write", fd)
     return real_writev(fd, buffers)
+
+
+def pwrite(fd: int, data: Any, at: int) -> int:
+    """Keeps what is about to be written over, in what it takes at once; nothing for zeros."""
+    path = path_of(fd)
+    if not watched(path):
+        return real_pwrite(fd, data, at)
+    fail("write", path)
+    size = len(data)
+    with real_open(path, "rb") as file:
+        file.seek(at)
+        before = file.read(size)
+    kept = ""
+    if before.strip(b"\0"):
+        kept = f"{DISK}/kept/over-{os.fstat(fd).st_ino}-{time.monotonic_ns()}"
+        with real_open(kept, "wb") as file:
+            file.write(before)
+    count = real_pwrite(fd, data, at)
+    # Behind it: a sync that began before this is noted is not known to have it.
+    note("overwrite", inode=os.fstat(fd).st_ino, at=at, size=count, kept=kept, end_s=time.monotonic())
+    return count
 
 
 def ftruncate(fd: int, size: int) -> None:
@@ -277,7 +299,7 @@ def rmdir(path: Any, *, dir_fd: int | None = None) -> None:
 
 
 def stand_between() -> None:
-    names = "write writev fsync fdatasync ftruncate rename replace link unlink remove mkdir rmdir"
+    names = "write writev pwrite fsync fdatasync ftruncate rename replace link unlink remove mkdir rmdir"
     for name in names.split():
         setattr(os, name, globals()[name])
     os.open = os_open
