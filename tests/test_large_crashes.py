@@ -31,11 +31,12 @@ def value(key: str, version: int) -> bytes:
 class Writer:
     """A client that sets its key anew until the server is gone; and a small one behind each."""
 
-    def __init__(self, server: CrashServer, key: str, version: int) -> None:
+    def __init__(self, server: CrashServer, key: str, version: int, small: int) -> None:
         self.key = key
         self.done = self.tried = version
         """The last version that was acknowledged, and the last that was sent."""
-        self.small = 0
+        self.small = small
+        """The last that was acknowledged of the small one."""
         self.client = server.connect(timeout_s=60.0)
         self.thread = threading.Thread(target=self.run)
         self.thread.start()
@@ -51,26 +52,26 @@ class Writer:
         except (ConnectionError, OSError):
             self.client.close()
 
-    def check(self, client: Client, *, power: bool) -> int:
-        """Asserts that one of the versions that may be there is; which one that is."""
+    def check(self, client: Client, *, power: bool) -> tuple[int, int]:
+        """Asserts that one of the versions that may be there is; which that is, of each."""
         found = client.call("GET", self.key) or b""
         version = int(found.split(b" ", 2)[1]) if found else 0
         assert found == (value(self.key, version) if version else b"")
         assert self.done <= version <= self.tried
-        if not power:  # A power cut may take what is small and was not synced.
-            assert int(client.call("GET", f"small:{self.key}") or 0) in (self.small, self.done)
-        return version
+        small = int(client.call("GET", f"small:{self.key}") or 0)
+        assert power or small in (self.small, self.done)  # A power cut may take what is small and was not synced.
+        return version, small
 
 
 @pytest.mark.parametrize("power", [False, True], ids=["killed", "without-power"])
 def test_each_is_whole(tmp_path: Path, power: bool) -> None:
     random = Random(f"large {power}")
     disk = Disk(tmp_path)
-    versions = dict.fromkeys(KEYS, 0)
+    versions = dict.fromkeys(KEYS, (0, 0))
     server = CrashServer(disk, SHARDS, **{"auto-aof-rewrite-min-size": "40mb"})
     with server:
         for _ in range(LARGE_CRASHES):
-            writers = [Writer(server, key, versions[key]) for key in KEYS]
+            writers = [Writer(server, key, *versions[key]) for key in KEYS]
             time.sleep(random.uniform(0, WAIT_MAX_S))
             kill_all(server)
             server.stop()
