@@ -35,7 +35,6 @@ DEFAULT = "default"
 """The user that every client is which did not say another one."""
 ALL_RIGHTS = (b"on", b"nopass", b"~*", b"&*", b"+@all")
 
-WRONG_PASSWORD = "WRONGPASS invalid username-password pair or user is disabled."
 TWO_SOURCES = "users are declared here and in an ACL file (aclfile): declare them either here or there"
 
 NOT_NOW = (
@@ -55,6 +54,14 @@ COUNTERS = {
     Denied.DATABASE: "acl_access_denied_db",
 }
 """The fields of INFO that count refusals."""
+
+
+class WrongPassword(RedisError):
+    """What AUTH and HELLO answer. Who knows how the client wrote the call has it noted, see `Users.note_wrong`."""
+
+    def __init__(self, name: bytes) -> None:
+        super().__init__("WRONGPASS invalid username-password pair or user is disabled.")
+        self.username = name.decode("utf-8", "surrogateescape")
 
 
 class Users:
@@ -235,18 +242,21 @@ class Users:
         """Whether a new client has to authenticate first."""
         return not self.default.nopass or not self.default.on
 
-    def authenticate(self, session: "Session", name: bytes, password: bytes, command: bytes) -> None:
-        """Makes the session that user's.  Raises RedisError if the pair is wrong, and then changes nothing."""
+    def authenticate(self, session: "Session", name: bytes, password: bytes) -> None:
+        """Makes the session that user's.  Raises WrongPassword if the pair is wrong, and then changes nothing."""
         user = self.users.get(name.decode("utf-8", "surrogateescape"))
         right = (user or self.default).has_password(password)
         if user is None or not user.on or not right:
             self.router.stats.acl_access_denied_auth += 1
-            self._note(session, "auth", command, name.decode("utf-8", "surrogateescape"))
-            raise RedisError(WRONG_PASSWORD)
+            raise WrongPassword(name)
         session.user = user
         session.authenticated = session.was_authenticated = True
         session.mark_writes()
         session.changed()
+
+    def note_wrong(self, session: "Session", error: WrongPassword, argv: list[bytes]) -> None:
+        """Keeps the call that was answered so for ACL LOG."""
+        self._note(session, "auth", argv[0], error.username)
 
     def certified(self, session: "Session", names: Sequence[str]) -> None:
         """Makes the session the first user of these names, which its certificate has; else it stays who it is."""

@@ -13,6 +13,7 @@ from common.command import Command, Flag, Plan
 from common.errors import Loading, RedisError
 from common.frame import CONTROL
 from common.resp import OK, encode, error_reply
+from router.acl import WrongPassword
 from router.batch import OK_LINE, Batch, Later
 from router.blocking import Blocking, BlockingOverShards
 from router.borrow import Borrow
@@ -262,6 +263,8 @@ def _router(session: "Session", batch: Batch, command: Command, argv: list[bytes
     except RedisError as error:
         command.failed_calls += 1
         reply = error
+        if isinstance(error, WrongPassword):
+            router.users.note_wrong(session, error, argv)
     duration = router.clock_ns() - started
     deferred = isinstance(reply, Deferred)
     if not deferred or reply.counted:

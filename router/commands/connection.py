@@ -48,7 +48,7 @@ def auth(session: "Session", *words: bytes) -> Status:
     users = session.router.users
     if len(words) == 1 and users.default.nopass:
         raise RedisError(WITHOUT_PASSWORD)
-    users.authenticate(session, words[0] if len(words) == 2 else DEFAULT.encode(), words[-1], b"AUTH")
+    users.authenticate(session, words[0] if len(words) == 2 else DEFAULT.encode(), words[-1])
     return OK
 
 
@@ -66,7 +66,7 @@ def hello(session: "Session", *words: bytes) -> dict[str, Any]:
     protocol = _protocol_of(words[0]) if words else session.protocol
     credentials, name = _hello_options(words[1:])
     if credentials is not None:
-        session.router.users.authenticate(session, *credentials, b"HELLO")
+        session.router.users.authenticate(session, *credentials)
     if not session.authenticated and session.router.users.password_needed():
         raise RedisError(HELLO_WITHOUT_AUTH)
     if name is not None:
