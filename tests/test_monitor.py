@@ -1,10 +1,11 @@
 """MONITOR: what is shown, to whom, and in which order. monitor.session has it beside the reference."""
 
 import re
+from random import Random
 
 import pytest
 
-from router.monitor import line, quoted
+from router.monitor import ESCAPES, line, quoted
 from tests.bare_router import BareRouter, ClientEnd, on_a_loop
 
 OK = b"+OK\r\n"
@@ -28,6 +29,14 @@ def shown(client: ClientEnd) -> list[bytes]:
 )
 def test_quoting(word: bytes, text: str) -> None:
     assert quoted(word) == text
+
+
+@pytest.mark.parametrize("letters", [b"ab ", b'a"\\\n\r\t\a\b', bytes(range(256))])
+def test_quoting_is_byte_by_byte(letters: bytes) -> None:
+    random = Random(1)
+    for _ in range(500):
+        word = bytes(random.choices(letters, k=random.randrange(30)))
+        assert quoted(word) == '"' + "".join([ESCAPES[byte] for byte in word]) + '"'
 
 
 def test_a_line() -> None:
