@@ -49,6 +49,7 @@ from router.service import FAILED, Service
 from router.session import Session
 from router.slowlog import NEVER, Call, CommandLogs, Part, is_logged
 from router.stats import Stats
+from router.timeout import Timeout
 from router.transaction import shed
 from router.watching import Watching
 
@@ -56,8 +57,6 @@ logger = logging.getLogger("shardis")
 
 FIRST_HELLO_S = 2.0
 """How long clients wait for a shard that is not there at the start, before they are told that it is down."""
-IDLE_CHECK_S = 1.0
-"""How often the directive `timeout` is seen to."""
 DRAIN_S = 1.0
 """How long a stop waits for the answers of what is under way."""
 
@@ -80,8 +79,6 @@ EVENTS: dict[str, Callable[..., None]] = {
 
 class Router:
     """What the sessions of one server share."""
-
-    _idle_timer: asyncio.TimerHandle | None = None
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -139,6 +136,7 @@ class Router:
         self.listeners = Listeners(self, self.service.systemd.fds)
         self.stopping, self.stopped = False, asyncio.Event()
         self.saving = saving.Saving(self)
+        self.timeout = Timeout(self)
         self.configure()
         self._last_client_id = 0
         self._turn_ms = 0
@@ -395,18 +393,7 @@ class Router:
             session.changed()
         self.trackers.limit()
         self.saving.configure()
-        if values["timeout"] and self._idle_timer is None:
-            self._end_idle_clients()
-
-    def _end_idle_clients(self) -> None:
-        """Closes the clients that were silent for `timeout` seconds and wait for nothing."""
-        timeout_ms = self.config["timeout"] * 1000
-        self._idle_timer = self.loop.call_later(IDLE_CHECK_S, self._end_idle_clients) if timeout_ms else None
-        now_ms = self.now_ms()
-        for session in list(self.sessions.values()) if timeout_ms else ():
-            waits = session.batches or session.held or session.monitoring or session.subscriptions is not None
-            if now_ms - session.active_ms > timeout_ms and not waits:
-                session.kill()
+        self.timeout.configure()
 
     # What only a process knows
 
