@@ -28,6 +28,7 @@ from router.admission import refusal
 from router.batch import Route, Run
 from router.blocking import GONE, AskToWait
 from router.commands.table import TABLE
+from router.departures import Departures
 from router.eviction import Eviction
 from router.holding import Holding
 from router.keyspace_events import notify
@@ -136,7 +137,7 @@ class Router:
         self.listeners = Listeners(self, self.service.systemd.fds)
         self.stopping, self.stopped = False, asyncio.Event()
         self.saving = saving.Saving(self)
-        self.timeout = Timeout(self)
+        self.timeout, self.departures = Timeout(self), Departures(self)
         self.configure()
         self._last_client_id = 0
         self._turn_ms = 0
