@@ -119,10 +119,9 @@ class Router:
         self.trackers = tracking.Trackers(self)
         self.steady = False
         """Whether all shards would do what they are asked: then nobody has to look at each."""
-        self.monitors: dict[Session, None] = {}
-        """The clients that see the commands of all."""
-        self.log_syncs: dict[int, LogSync] = {}
-        """Who waits for the logs of shards."""
+        self.feed = monitor.Feed(self)
+        self.monitors = self.feed.monitors
+        self.log_syncs: dict[int, LogSync] = {}  # Who waits for the logs of shards.
         self.watched: dict[int, Watching] = {}  # By the number that the shards know it by.
         self.stats, self.latency = Stats(), LatencyMonitor()
         self.sampler, self.logs = Sampler(), CommandLogs()

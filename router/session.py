@@ -231,6 +231,8 @@ class Session:
         router = self.router
         if self.subscriptions is not None:
             router.pubsub.flush()
+        if self.monitoring:
+            router.feed.leave(self)
         batch = Batch(self, router.shards, self.header)
         self.batches.append(batch)
         place, count = 0, len(commands)
@@ -351,6 +353,8 @@ class Session:
         is being begun it comes right behind the reply, and a call that waits for a key lets it pass. It goes out when
         the turn is over: one write for all that come in a turn.
         """
+        if self.monitoring:
+            self.router.feed.leave(self)
         batch = self.newest()
         if self.closing:
             return
@@ -416,6 +420,8 @@ class Session:
 
     def end(self) -> None:
         """Begins no more commands; closes when those under way are answered (QUIT)."""
+        if self.monitoring:
+            self.router.feed.leave(self)
         self.closing = True
         self.changed()
 
