@@ -35,7 +35,6 @@ from router.keyspace_events import notify
 from router.latency import LatencyMonitor
 from router.link import Link, LinkState
 from router.listeners import Listeners
-from router.listening import keep_alive
 from router.log_sync import LogSync, synced
 from router.long_execution import LongExecution
 from router.output import Output
@@ -311,7 +310,6 @@ class Router:
             session.end()
             session.close()
             return
-        keep_alive(session.transport, self.config["tcp-keepalive"])
         self.stats.total_connections_received += 1
         self.sessions[session.id] = session
         session.changed()  # A pause may have begun since its connection was accepted.
@@ -394,6 +392,7 @@ class Router:
         self.trackers.limit()
         self.saving.configure()
         self.timeout.configure()
+        self.listeners.doors.keep_alive()
 
     # What only a process knows
 
