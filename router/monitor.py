@@ -24,7 +24,7 @@ LINES_BYTES_MAX = 256 * 1024
 """What may be on its way to all of them; more goes out at once."""
 APART = -1
 
-HIDDEN = Flag.ADMIN | Flag.SKIP_MONITOR
+HIDDEN = (Flag.ADMIN | Flag.SKIP_MONITOR).value
 KEYSPACE = Flag.WRITE | Flag.READONLY | Flag.MAY_REPLICATE
 """What a monitor may not do itself: to the reference it is a replica."""
 
@@ -173,7 +173,7 @@ def show(session: "Session", command: Command, argv: list[bytes]) -> None:
     """Shows all monitors a command that `session` runs; to be called when what the command changes of the session is
     done, since SELECT is shown with the new db.
     """
-    if command.flags & HIDDEN:
+    if command.flags.value & HIDDEN:  # Of the numbers: to join two flags takes as long as all the rest here.
         return
     router = session.router
     router.feed.add(line(router.now_us(), session.db, _origin(session), redacted(command, argv)))
@@ -197,10 +197,11 @@ def quoted(word: bytes) -> str:
     >>> quoted(b'say "hi"\\n\\xff')
     '"say \\\\"hi\\\\"\\\\n\\\\xff"'
     """
+    if not word.translate(None, PLAIN):  # As nearly all are. This is a hundred times faster than byte by byte.
+        return f'"{word.decode("ascii")}"'
     if word.translate(None, READABLE):
         return '"' + "".join([ESCAPES[byte] for byte in word]) + '"'
     text = word.decode("ascii")
-    if word.translate(None, PLAIN):  # As nearly all words are text this is a hundred times faster than byte by byte.
-        for character, escape in NAMED:
-            text = text.replace(character, escape)
+    for character, escape in NAMED:
+        text = text.replace(character, escape)
     return f'"{text}"'
