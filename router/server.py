@@ -424,6 +424,8 @@ class Router:
         await self._drain()
         for link in self.links:
             link.close()
+        for session in list(self.monitors):
+            self.feed.leave(session)
         for session in list(self.sessions.values()):
             session.close()
 

@@ -9,6 +9,7 @@ import pytest
 from router.monitor import ESCAPES, LINES_BYTES_MAX, TOLD_MAX, Feed, line, quoted
 from router.session import Session
 from tests.bare_router import BareRouter, ClientEnd, on_a_loop
+from tests.servers import free_port
 
 OK = b"+OK\r\n"
 
@@ -220,6 +221,20 @@ def test_what_is_on_its_way_to_monitors_is_bounded(over: int) -> None:
         assert bare.router.feed.size_bytes == (0 if over else LINES_BYTES_MAX)
         await told(bare)
         assert {len(monitor.take()) for monitor in monitors} == {LINES_BYTES_MAX + over}
+
+    on_a_loop(scene)
+
+
+def test_a_router_that_stops_sends_what_there_is() -> None:
+    async def scene() -> None:
+        bare = BareRouter(1, "--port", str(free_port()), "--bind", "127.0.0.1")
+        monitors, client = monitors_of(bare, TOLD_MAX + 1), bare.connect()
+        client.send([b"ECHO", b"1"])
+        bare.router.stop()
+        await bare.router.serve()
+        assert all(monitor.closed for monitor in monitors)
+        for monitor in monitors:
+            assert shown(monitor) == [b'0 "ECHO" "1"']
 
     on_a_loop(scene)
 
