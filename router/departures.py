@@ -2,8 +2,8 @@
 
 departures.add(session)
 
-Rule 1: whoever goes goes in a later turn, in the order in which they came. It takes the kernel and the loop 50 µs to
-        close a connection: where a thousand clients go at once, all others would wait for as long as that takes.
+Rule 1: whoever goes is closed in a later turn, in the order in which they went. It takes the kernel and the loop 50 µs
+        to close a connection: where a thousand clients go at once, all others would wait for as long as that takes.
 """
 
 from collections import deque
@@ -25,7 +25,8 @@ class Departures:
         self.left: deque[Session] = deque()
 
     def add(self, session: "Session") -> None:
-        """Has the session closed soon."""
+        """Has the session closed soon. It is no client any more: who comes in the same turn may have its place."""
+        self.router.session_lost(session)
         if not self.left:
             self.router.loop.call_soon(self._turn)
         self.left.append(session)

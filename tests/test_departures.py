@@ -58,3 +58,19 @@ def test_who_is_gone_before_its_turn() -> None:
         assert not bare.router.sessions and not bare.router.departures.left
 
     on_a_loop(scene)
+
+
+def test_who_goes_makes_room_at_once() -> None:
+    async def scene() -> None:
+        bare = BareRouter(1, "--maxclients", "1")
+        first, second = bare.connect(), bare.connect()
+        assert second.take() == b"-ERR max number of clients reached\r\n"
+        first.send([b"SUBSCRIBE", b"a"])
+        first.session.eof_received()
+        third = bare.connect()
+        third.send([b"PUBLISH", b"a", b"1"])
+        assert third.take() == b":0\r\n" and not first.closed
+        await bare.sent()
+        assert first.closed and not third.closed
+
+    on_a_loop(scene)
