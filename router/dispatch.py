@@ -19,7 +19,7 @@ from router.blocking import Blocking, BlockingOverShards
 from router.borrow import Borrow
 from router.link import LinkState
 from router.merge import MERGES, Merge
-from router.monitor import check, feed
+from router.monitor import check, show
 from router.pubsub import check_allowed
 from router.reach import reaches
 from router.staging import delays
@@ -159,7 +159,7 @@ def dispatch(session: "Session", batch: Batch, argv: list[bytes]) -> bool:
         else:
             plan(session, batch, command, argv)
         if router.monitors and not session.transacting:  # An EXEC in stages is shown behind its commands.
-            feed(session, command, argv)
+            show(session, command, argv)
     except RedisError as error:
         _refuse(session, batch, argv, error, breaks=True)
         if argv[0].lower() in HTTP:
@@ -181,7 +181,7 @@ def run_queued(session: "Session", batch: Batch, command: Command, argv: list[by
             session.router.users.check_queued(session, command, argv)
         plan(session, batch, command, argv)
         if session.router.monitors:
-            feed(session, command, argv)
+            show(session, command, argv)
     except RedisError as error:
         _refuse(session, batch, argv, error)
     except Exception:

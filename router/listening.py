@@ -6,7 +6,6 @@ Rule: what systemd has opened, in the place of `bind` and `port`, stays open whi
       connects meanwhile waits a moment, and is not refused.
 """
 
-import asyncio
 import errno
 import logging
 import os
@@ -69,6 +68,7 @@ class Doors:
         except OSError:
             self.close()
             raise
+        self.keep_alive()
         return self.sockets
 
     def follow(self) -> list[socket.socket]:
@@ -82,6 +82,7 @@ class Doors:
         kept = {place: sock for place, sock in self.places.items() if place in wanted}
         both = kept | sockets_at(new, self.config["tcp-backlog"], old, kept)
         self.places = {place: both[place] for place in wanted if place in both}
+        self.keep_alive()
         return list(old.values())
 
     def close(self) -> None:
@@ -93,6 +94,11 @@ class Doors:
             with suppress(OSError):
                 os.unlink(self.unix_path)
             self.unix_path = ""
+
+    def keep_alive(self) -> None:
+        """Takes over `tcp-keepalive`."""
+        for sock in self.sockets:
+            keep_alive(sock, self.config["tcp-keepalive"])
 
     def is_tls(self, sock: socket.socket) -> bool:
         return any(place.is_tls for place, other in self.places.items() if other is sock)
@@ -238,12 +244,14 @@ def group_id(name: str) -> int:
         raise OSError(f"there is no group '{name}'") from None
 
 
-def keep_alive(transport: asyncio.BaseTransport | None, seconds: int) -> None:
-    """Has the kernel ask a silent client, after `seconds`, whether it is still there; 0: never."""
-    sock = transport.get_extra_info("socket") if seconds and transport is not None else None
-    if sock is not None and sock.family != socket.AF_UNIX:
-        with suppress(OSError):  # It is gone already.
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(seconds // KEEPALIVE_PROBES, 1))
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
+def keep_alive(listener: socket.socket, seconds: int) -> None:
+    """Has the kernel ask silent clients that come in here from now on whether they are still there, after `seconds`; 0:
+    never. They have it from their listener: four system calls less, and as many objects, for each of them.
+    """
+    if listener.family == socket.AF_UNIX:
+        return
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, bool(seconds))
+    if seconds:
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(seconds // KEEPALIVE_PROBES, 1))
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)

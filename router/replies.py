@@ -20,10 +20,9 @@ class Replies(Enum):
     SKIP = "skip"
     """All but those of the command that is being begun."""
 
-    @property
-    def mutes(self) -> bool:
-        """Whether nothing is sent now."""
-        return self in (Replies.OFF, Replies.SKIP)
+    def __init__(self, text: str) -> None:
+        self.mutes = text in ("off", "skip")
+        """Whether nothing is sent now. It is asked of each monitor at every command, and so no property."""
 
 
 def dispatch_muted(session: "Session", batch: Batch, argv: list[bytes]) -> bool:

@@ -28,13 +28,13 @@ from router.admission import refusal
 from router.batch import Route, Run
 from router.blocking import GONE, AskToWait
 from router.commands.table import TABLE
+from router.departures import Departures
 from router.eviction import Eviction
 from router.holding import Holding
 from router.keyspace_events import notify
 from router.latency import LatencyMonitor
 from router.link import Link, LinkState
 from router.listeners import Listeners
-from router.listening import keep_alive
 from router.log_sync import LogSync, synced
 from router.long_execution import LongExecution
 from router.output import Output
@@ -49,6 +49,7 @@ from router.service import FAILED, Service
 from router.session import Session
 from router.slowlog import NEVER, Call, CommandLogs, Part, is_logged
 from router.stats import Stats
+from router.timeout import Timeout
 from router.transaction import shed
 from router.watching import Watching
 
@@ -56,8 +57,6 @@ logger = logging.getLogger("shardis")
 
 FIRST_HELLO_S = 2.0
 """How long clients wait for a shard that is not there at the start, before they are told that it is down."""
-IDLE_CHECK_S = 1.0
-"""How often the directive `timeout` is seen to."""
 DRAIN_S = 1.0
 """How long a stop waits for the answers of what is under way."""
 
@@ -80,8 +79,6 @@ EVENTS: dict[str, Callable[..., None]] = {
 
 class Router:
     """What the sessions of one server share."""
-
-    _idle_timer: asyncio.TimerHandle | None = None
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -121,10 +118,9 @@ class Router:
         self.trackers = tracking.Trackers(self)
         self.steady = False
         """Whether all shards would do what they are asked: then nobody has to look at each."""
-        self.monitors: dict[Session, None] = {}
-        """The clients that see the commands of all."""
-        self.log_syncs: dict[int, LogSync] = {}
-        """Who waits for the logs of shards."""
+        self.feed = monitor.Feed(self)
+        self.monitors = self.feed.monitors
+        self.log_syncs: dict[int, LogSync] = {}  # Who waits for the logs of shards.
         self.watched: dict[int, Watching] = {}  # By the number that the shards know it by.
         self.stats, self.latency = Stats(), LatencyMonitor()
         self.sampler, self.logs = Sampler(), CommandLogs()
@@ -139,6 +135,7 @@ class Router:
         self.listeners = Listeners(self, self.service.systemd.fds)
         self.stopping, self.stopped = False, asyncio.Event()
         self.saving = saving.Saving(self)
+        self.timeout, self.departures = Timeout(self), Departures(self)
         self.configure()
         self._last_client_id = 0
         self._turn_ms = 0
@@ -313,7 +310,6 @@ class Router:
             session.end()
             session.close()
             return
-        keep_alive(session.transport, self.config["tcp-keepalive"])
         self.stats.total_connections_received += 1
         self.sessions[session.id] = session
         session.changed()  # A pause may have begun since its connection was accepted.
@@ -395,18 +391,8 @@ class Router:
             session.changed()
         self.trackers.limit()
         self.saving.configure()
-        if values["timeout"] and self._idle_timer is None:
-            self._end_idle_clients()
-
-    def _end_idle_clients(self) -> None:
-        """Closes the clients that were silent for `timeout` seconds and wait for nothing."""
-        timeout_ms = self.config["timeout"] * 1000
-        self._idle_timer = self.loop.call_later(IDLE_CHECK_S, self._end_idle_clients) if timeout_ms else None
-        now_ms = self.now_ms()
-        for session in list(self.sessions.values()) if timeout_ms else ():
-            waits = session.batches or session.held or session.monitoring or session.subscriptions is not None
-            if now_ms - session.active_ms > timeout_ms and not waits:
-                session.kill()
+        self.timeout.configure()
+        self.listeners.doors.keep_alive()
 
     # What only a process knows
 
@@ -438,6 +424,8 @@ class Router:
         await self._drain()
         for link in self.links:
             link.close()
+        for session in list(self.monitors):
+            self.feed.leave(session)
         for session in list(self.sessions.values()):
             session.close()
 

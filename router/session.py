@@ -66,37 +66,28 @@ class Session:
         self.requests = Requests(*router.request_limits)
         self.backlog: deque[list[bytes]] = deque()
         self.batches: deque[Batch] = deque()
-        self.begun = 0
-        """Commands under way."""
+        self.begun = 0  # Commands under way.
         self.window = WINDOW_COMMANDS_FIRST
-        self.outgoing: list[bytes] = []
-        """Messages that are sent when the turn is over, or with the next reply."""
-        self.queued_bytes = 0
-        """Of the messages that wait behind the replies under way."""
+        self.outgoing: list[bytes] = []  # Messages that are sent when the turn is over, or with the next reply.
+        self.queued_bytes = 0  # Of the messages that wait behind the replies under way.
         self.writing_paused = False
         self.reading_paused = False
         self.beginning = False
         """Whether `begin` runs: what completes meanwhile must not begin more, or a long backlog would recurse."""
-        self.held = False
-        """Whether the next command waits for the end of a CLIENT PAUSE."""
-        self.held_bytes_max = 0
-        """Up to which of `bytes_in` it is read while it is held."""
+        self.held = False  # Whether the next command waits for the end of a CLIENT PAUSE.
+        self.held_bytes_max = 0  # Up to which of `bytes_in` it is read while it is held.
         self.stalled = False
         """Whether a shard that this client feeds has more unread than it should: the client is not read meanwhile."""
-        self.fault: ProtocolError | QueryTooLong | None = None
-        """What was wrong with the bytes behind the backlog."""
-        self.ended = False
-        """Whether the client has sent all that it will."""
-        self.closing = False
-        """Whether the connection ends with what is under way."""
+        self.fault: ProtocolError | QueryTooLong | None = None  # What was wrong with the bytes behind the backlog.
+        self.ended = False  # Whether the client has sent all that it will.
+        self.closing = False  # Whether the connection ends with what is under way.
         self.address = ""
         self.local_address = ""
         self.unix_socket = False
         self.created_ms = router.now_ms()
         self.active_ms = self.created_ms
         self.bytes_in = 0
-        self.bytes_looked_at = 0
-        """What of `bytes_in` is known to hold no large request, see CommandLogs."""
+        self.bytes_looked_at = 0  # What of `bytes_in` is known to hold no large request, see CommandLogs.
         self.bytes_out = 0
         self.commands = 0
         self.reads = 0
@@ -139,8 +130,7 @@ class Session:
         """Channels and patterns; None while there are none."""
         self.tracking: Tracking | None = None
         """What CLIENT TRACKING says, while it is on."""
-        self.monitoring = False
-        """Whether it sees the commands of all (MONITOR)."""
+        self.monitoring = False  # Whether it sees the commands of all (MONITOR).
         if self.replies is not Replies.SKIP:  # The reply to RESET itself is skipped then.
             self.replies = Replies.ON
         self.changed()
@@ -241,6 +231,8 @@ class Session:
         router = self.router
         if self.subscriptions is not None:
             router.pubsub.flush()
+        if self.monitoring:
+            router.feed.leave(self)
         batch = Batch(self, router.shards, self.header)
         self.batches.append(batch)
         place, count = 0, len(commands)
@@ -349,8 +341,10 @@ class Session:
         if self.blocking is not None and not batches:
             self.blocking.over()
             self.blocking = None
-        if not batches and (self.closing or (self.ended and not self.backlog)):
+        if not batches and self.closing:
             self.close()
+        elif not batches and self.ended and not self.backlog:
+            self.router.departures.add(self)
         elif self.backlog or self.reading_paused or self.fault is not None:
             self.pump()
 
@@ -359,6 +353,8 @@ class Session:
         is being begun it comes right behind the reply, and a call that waits for a key lets it pass. It goes out when
         the turn is over: one write for all that come in a turn.
         """
+        if self.monitoring:
+            self.router.feed.leave(self)
         batch = self.newest()
         if self.closing:
             return
@@ -424,6 +420,8 @@ class Session:
 
     def end(self) -> None:
         """Begins no more commands; closes when those under way are answered (QUIT)."""
+        if self.monitoring:
+            self.router.feed.leave(self)
         self.closing = True
         self.changed()
 
@@ -469,13 +467,15 @@ class Session:
         self.router.session_lost(self)
 
     def eof_received(self) -> bool:
-        """A client that has sent all and still reads gets its replies first (`printf ... | nc`)."""
+        """A client that has sent all and still reads gets its replies first (`printf ... | nc`), then it is closed."""
         self.ended = True
         if self.held:  # As in Redis: it is gone, and so is what a pause has kept from being begun.
             self.backlog.clear()
         if self.blocking is not None:
             self.blocking.end(GONE)
-        return bool(self.batches or self.backlog)
+        if not (self.batches or self.backlog):
+            self.router.departures.add(self)
+        return True  # It is not for the loop to close it.
 
     def pause_writing(self) -> None:
         self.writing_paused = True

@@ -24,7 +24,7 @@ from common.resp import error_reply
 from router.borrow import Course, Loan, Outcome, reply_to
 from router.holding import Holding
 from router.long_scope import LongScope
-from router.monitor import feed
+from router.monitor import show
 from router.scope import Scope
 from router.slowlog import Call
 from router.tracking import reads_of
@@ -121,7 +121,7 @@ class Stages:
             course.reads = reads_of(self.session, self.lone_command, course.argv)
             self.place += 1
             if self.router.monitors:
-                feed(self.session, self.lone_command, course.argv)
+                show(self.session, self.lone_command, course.argv)
             Loan(self.holding, course, self.session.header, self._ran, parts=self.parts)
         else:
             until = self._until(self.lone[0] if self.lone else count)
@@ -177,4 +177,4 @@ class Stages:
         self.execution.over()
         self.session.transacting = False
         if self.router.monitors:
-            feed(self.session, self.router.table.commands[EXEC], CALL)
+            show(self.session, self.router.table.commands[EXEC], CALL)

@@ -340,6 +340,7 @@ def test_the_end_of_an_idle_client(authority: Authority) -> None:
         with pytest.raises(ssl.SSLWantReadError):
             pair.stream.unwrap()
         pair.flush()
+        await bare.sent()
         assert pair.wire.closed
         pair.hear()
         pair.stream.unwrap()  # The server has said the same.

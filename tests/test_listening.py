@@ -1,6 +1,5 @@
 """The sockets that clients come in by, and what a server says that cannot have them."""
 
-import asyncio
 import os
 import signal
 import socket
@@ -14,6 +13,7 @@ import pytest
 from common.bind import tcp_socket
 from common.config import Config
 from router.listening import (
+    KEEPALIVE_PROBES,
     CannotListen,
     Doors,
     handed_over,
@@ -152,22 +152,40 @@ def test_the_end_of_a_server_that_cannot_listen(tmp_path: Path, argv: list[str],
 
 @pytest.mark.parametrize("seconds", [0, 2, 300])
 def test_keep_alive(seconds: int) -> None:
-    async def options() -> list[int]:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, *listener.getsockname())
-            keep_alive(transport, seconds)
-            sock = transport.get_extra_info("socket")
-            found = [sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)]
-            found += [
-                sock.getsockopt(socket.IPPROTO_TCP, option) for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL)
-            ]
-            transport.abort()
-            return found
-
-    on, idle_s, interval_s = asyncio.run(options())
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        keep_alive(listener, 50)
+        keep_alive(listener, seconds)
+        with socket.create_connection(listener.getsockname()):
+            sock, _ = listener.accept()
+            with sock:
+                on = sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+                times = [
+                    sock.getsockopt(socket.IPPROTO_TCP, option)
+                    for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+                ]
     assert on == bool(seconds)
     if seconds:
-        assert (idle_s, interval_s) == (seconds, max(seconds // 3, 1))
+        assert times == [seconds, max(seconds // 3, 1), KEEPALIVE_PROBES]
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_keep_alive_at_every_door(moved: bool, tmp_path: Path) -> None:
+    argv = ["--bind", "127.0.0.1", "--port", str(free_port()), "--unixsocket", str(tmp_path / "s")]
+    config = Config.from_arguments([*argv, "--tcp-keepalive", "70"])
+    doors = Doors(config)
+    try:
+        doors.open()
+        if moved:
+            config.update({"port": free_port()})
+            for sock in doors.follow():
+                sock.close()
+        (sock,) = doors.places.values()
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 70
+        config.update({"tcp-keepalive": 0})
+        doors.keep_alive()
+        assert not sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    finally:
+        doors.close()
 
 
 def timer_of(server: Server, client: Client) -> str:

@@ -2,6 +2,7 @@
 clients. The commands are in tests/sessions/pubsub*.session.
 """
 
+import asyncio
 import re
 from contextlib import ExitStack
 from random import Random
@@ -9,6 +10,7 @@ from typing import cast
 
 import pytest
 
+from router.output import TOLD_MIN, TOLD_SHARE
 from router.pubsub import PENDING_BYTES_MAX, Kind, PubSub
 from router.session import OUTGOING_MAX, Session
 from tests.bare_router import BareRouter, ClientEnd, on_a_loop
@@ -217,6 +219,62 @@ def test_a_turn_is_one_write() -> None:
         assert reader.take() == pair * 3
         assert reader.session.writes == before + 1
         assert other.take() == message(b"message", b"a", b"1", protocol=3) * 3
+
+    on_a_loop(scene)
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_of_very_many_some_are_told_in_a_turn(over: int) -> None:
+    async def scene() -> None:
+        bare = BareRouter(1)
+        readers, writer = [in_resp3(bare, b"a") for _ in range(TOLD_MIN + over)], bare.connect()
+        one, two = (message(b"message", b"a", text, protocol=3) for text in (b"1", b"2"))
+        writer.send([b"PUBLISH", b"a", b"1"])
+        await asyncio.sleep(0)
+        assert [reader.take() for reader in readers] == [one] * TOLD_MIN + [b""] * over
+        readers[-1].send([b"PING"])
+        assert readers[-1].take() == one * over + b"+PONG\r\n"
+        await bare.sent()
+        assert not any(reader.take() for reader in readers)
+        writer.send([b"PUBLISH", b"a", b"1"])
+        await asyncio.sleep(0)
+        writer.send([b"PUBLISH", b"a", b"2"])
+        await bare.sent()
+        assert {reader.take() for reader in readers} == {one + two}
+        assert not bare.router.output.waiting
+
+    on_a_loop(scene)
+
+
+def test_of_a_great_many_an_eighth_is_told_in_a_turn() -> None:
+    async def scene() -> None:
+        bare = BareRouter(1)
+        readers, writer = [in_resp3(bare, b"a") for _ in range(TOLD_MIN * TOLD_SHARE + 80)], bare.connect()
+        writer.send([b"PUBLISH", b"a", b"1"])
+        await asyncio.sleep(0)
+        assert sum(bool(reader.take()) for reader in readers) == len(readers) // TOLD_SHARE
+
+    on_a_loop(scene)
+
+
+def test_who_is_told_the_same_gets_the_very_same_bytes() -> None:
+    class Keeping(ClientEnd):
+        def __init__(self, session: Session) -> None:
+            self.pieces: list[object] = []
+            super().__init__(session)
+
+        def write(self, data: bytes | bytearray | memoryview) -> None:
+            self.pieces.append(data)
+
+    async def scene() -> None:
+        bare = BareRouter(1)
+        readers = [Keeping(Session(bare.router)) for _ in range(4)]
+        for number, reader in enumerate(readers):
+            for text in (b"1", b"2", b"3" if number != 2 else b"other"):
+                reader.session.push(text)
+        await bare.sent()
+        assert [reader.pieces for reader in readers] == [[b"123"], [b"123"], [b"12other"], [b"123"]]
+        assert readers[0].pieces[0] is readers[1].pieces[0]
 
     on_a_loop(scene)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from common.arguments import split_arguments
+from common.arguments import SIMPLE, _split_quoted, split_arguments
 from common.errors import ProtocolError
 from common.requests import Requests
 from tests.reference import Reference
@@ -82,6 +82,17 @@ def test_the_reference_splits_lines_alike(reference: Reference) -> None:
         argv = split_arguments(line)
         expected = fault_line("unbalanced quotes in request") if argv is None else encode(*argv[3:])
         assert exchange(reference, line + b"\r\n") == expected, line
+
+
+def test_simple_lines_are_split_as_any_others() -> None:
+    chance = random.Random(4)
+    bits = [b"a", b"\\", b" ", b"\t", b"\r", b"\n", b"\v", b"\f", b"\0", b"\x1c", b"\x85", b"\xa0", b"\xff"]
+    simple = 0
+    for _ in range(5000):
+        line = b"".join(chance.choices(bits, k=chance.randrange(10)))
+        simple += SIMPLE.fullmatch(line) is not None
+        assert split_arguments(line) == _split_quoted(line), line
+    assert 1000 < simple < 4000
 
 
 def test_a_byte_that_the_reference_drops_stays(reference: Reference) -> None:
