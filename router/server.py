@@ -37,6 +37,7 @@ from router.link import Link, LinkState
 from router.listeners import Listeners
 from router.log_sync import LogSync, synced
 from router.long_execution import LongExecution
+from router.newcomers import Newcomers
 from router.output import Output
 from router.pause import Pause
 from router.pubsub import PubSub
@@ -135,7 +136,7 @@ class Router:
         self.listeners = Listeners(self, self.service.systemd.fds)
         self.stopping, self.stopped = False, asyncio.Event()
         self.saving = saving.Saving(self)
-        self.timeout, self.departures = Timeout(self), Departures(self)
+        self.timeout, self.newcomers, self.departures = Timeout(self), Newcomers(self), Departures(self)
         self.configure()
         self._last_client_id = 0
         self._turn_ms = 0

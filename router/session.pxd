@@ -20,6 +20,7 @@ cdef class Session:
     cdef public bint writing_paused
     cdef public bint reading_paused
     cdef public bint beginning
+    cdef public bint waiting
     cdef public bint held
     cdef public long long held_bytes_max
     cdef public bint stalled

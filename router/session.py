@@ -74,6 +74,7 @@ class Session:
         self.reading_paused = False
         self.beginning = False
         """Whether `begin` runs: what completes meanwhile must not begin more, or a long backlog would recurse."""
+        self.waiting = False  # Whether it begins in a later turn, see newcomers.py.
         self.held = False  # Whether the next command waits for the end of a CLIENT PAUSE.
         self.held_bytes_max = 0  # Up to which of `bytes_in` it is read while it is held.
         self.stalled = False
@@ -92,10 +93,8 @@ class Session:
         self.commands = 0
         self.reads = 0
         self.writes = 0
-        self.gathered = (0, 0, 0, 0, 0)
-        """What of these counts `Stats.gather` has added to the server's."""
-        self.last_command = "NULL"
-        """The full name of the last command: "client|list"."""
+        self.gathered = (0, 0, 0, 0, 0)  # What of these counts `Stats.gather` has added to the server's.
+        self.last_command = "NULL"  # The full name of the last command: "client|list".
         self.library_name = b""
         self.library_version = b""
         self.follows_redirects = False  # Whether the client said so (CLIENT CAPA).
@@ -122,14 +121,10 @@ class Session:
         self.name = b""
         self.no_touch = False
         self.no_evict = False
-        self.transaction: Transaction | None = None
-        """What is queued since MULTI."""
-        self.watching: Watching | None = None
-        """The keys that the next EXEC depends on."""
-        self.subscriptions: Subscriptions | None = None
-        """Channels and patterns; None while there are none."""
-        self.tracking: Tracking | None = None
-        """What CLIENT TRACKING says, while it is on."""
+        self.transaction: Transaction | None = None  # What is queued since MULTI.
+        self.watching: Watching | None = None  # The keys that the next EXEC depends on.
+        self.subscriptions: Subscriptions | None = None  # Channels and patterns; None while there are none.
+        self.tracking: Tracking | None = None  # What CLIENT TRACKING says, while it is on.
         self.monitoring = False  # Whether it sees the commands of all (MONITOR).
         if self.replies is not Replies.SKIP:  # The reply to RESET itself is skipped then.
             self.replies = Replies.ON
@@ -166,6 +161,7 @@ class Session:
             or self.transacting
             or not router.known
             or len(commands) > self.window - self.begun
+            or (self.reads == 1 and commands and router.newcomers.delays(self))
         ):
             self.backlog.extend(commands)
         elif commands:
@@ -194,6 +190,9 @@ class Session:
     def pump(self) -> None:
         """Begins as much of the backlog as may be under way; reads on only when there is none left."""
         if self.beginning:
+            return
+        if self.waiting:
+            self._read(self.reads == 1)
             return
         backlog = self.backlog
         while self._may_begin():

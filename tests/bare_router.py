@@ -142,6 +142,7 @@ class BareRouter:
 
     def __init__(self, shards: int = 3, *options: str, greet: bool = True) -> None:
         self.router = Router(Config.from_arguments(["--shards", str(shards), "--appendonly", "no", *options]))
+        self.router.newcomers.begun_max = 1 << 30  # All of a test's clients come in one turn.
         self.shards = [ShardEnd(link) for link in self.router.links]
         if greet:
             for shard in self.shards:
