@@ -27,8 +27,9 @@ LOOK_S = 0.02
 """How often is looked who has them, while there are some."""
 BYTES_HEAD_SIZE = bytes.__basicsize__ - 1
 """Where in a bytes object of CPython its content begins."""
-ALONE = 2
-"""What sys.getrefcount says of what stands in a list and nowhere else: the list, and the argument."""
+_lonely: list[Any] = [bytearray(1)]
+ALONE = sys.getrefcount(_lonely[0])
+"""What it says of what stands in a list and nowhere else: 2, or what another Python makes of the same question."""
 
 _madvise = ctypes.CDLL(None).madvise
 _madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]

@@ -19,6 +19,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from common import whole_file
 from common.bind import addresses, tcp_socket
 from common.config import Config, ConfigError, read_text
 from common.open_files import FILES_BESIDE_CLIENTS
@@ -97,7 +98,7 @@ def set_shards(config: Config, path: Path, shards: int) -> None:
     old = read_text(str(path))
     new = config.rewrite(old)
     if new != old:
-        replace(path, new)
+        whole_file.write(str(path), new)
 
 
 def is_pinned(units: Path) -> bool:
@@ -199,20 +200,6 @@ def enable(units: Path, wanted: set[str], run: Run) -> bool:
         if names and run(["--quiet", verb, *sorted(names)]):
             raise OSError(f"systemctl {verb} has failed")
     return wanted != found
-
-
-def replace(path: Path, text: str) -> None:
-    """Replaces a file at once, its owner and mode kept."""
-    kept = path.stat()
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with open(
-        os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w", errors="surrogateescape"
-    ) as file:
-        file.write(text)
-        os.fchown(file.fileno(), kept.st_uid, kept.st_gid)
-        os.fchmod(file.fileno(), kept.st_mode & 0o777)
-        os.fsync(file.fileno())
-    os.rename(temporary, path)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,11 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from common import whole_file
 from common.config_file import read_text
 from common.errors import RedisError, shown
 from router.acl_selector import BLANKS, UNKNOWN, BadRule
 from router.acl_user import Unmatched, merged
-from router.config_rewrite import write_atomically
 
 if TYPE_CHECKING:
     from router.acl_user import User
@@ -86,7 +86,7 @@ def save(path: str, lines: list[bytes]) -> None:
     """Writes the users into the file: after a crash it is the old or the new one, whole.  Raises RedisError."""
     text = b"".join(line + b"\n" for line in lines).decode("utf-8", "surrogateescape")
     try:
-        write_atomically(path, text)
+        whole_file.write(path, text)
     except OSError as error:
         logger.warning("the ACL file can't be written: %s", error)
         raise RedisError(NOT_SAVED) from None

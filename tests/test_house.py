@@ -80,6 +80,7 @@ AT_THE_RIM = {
     "router/__main__.py": "the design's",
     "router/server.py": "the design's",
     "router/config_rewrite.py": "a part of server.py: the one file that a router writes",
+    "common/whole_file.py": "writes what CONFIG REWRITE, ACL SAVE and shardis units write",
     "router/listening.py": "a part of server.py: the sockets that clients come in by",
     "router/listeners.py": "a part of server.py: who serves at each of them",
     "router/tls.py": "reads certificates, and what OpenSSL makes of them",
