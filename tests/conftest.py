@@ -22,29 +22,6 @@ from tests.reference import Reference
 from tests.resp_client import Client, Status
 from tests.servers import Server, Shardis
 
-LONGEST = (
-    "test_crash_machine",
-    "test_histories",
-    "test_differential",
-    "test_rdb_start",
-    "test_differential_hypothesis",
-    "test_borrow",
-    "test_shutdown",
-    "test_saving",
-    "test_recovery",
-    "test_crash",
-    "test_transfer_to_file",
-    "test_resharding_running",
-    "test_rewrite_running",
-    "test_machine",
-    "test_resharding",
-    "test_maxmemory",
-    "test_transfer_courier",
-    "test_reload",
-    "test_disk_errors",
-    "test_large_crashes",
-)
-"""The files whose tests take the longest together: 10 s to 2 min."""
 LOG_MARKS = pytest.StashKey[dict[Server, int]]()
 
 
@@ -142,12 +119,6 @@ def start() -> Iterator[Callable[[Server], Server]]:
     """Starts a server for this test alone and stops it at its end."""
     with ExitStack() as stack:
         yield stack.enter_context
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begins with the longest: at the end nobody waits for one that has a minute to go."""
-    places = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 @pytest.hookimpl(tryfirst=True)
