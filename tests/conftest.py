@@ -52,6 +52,7 @@ def client(shardis: Shardis) -> Iterator[Client]:
 def _empty_server(server: Server) -> Iterator[Client]:
     with server.connect() as client:
         client.call("FLUSHALL")
+        client.call("CONFIG", "SET", "stream-node-max-entries", 100)  # Random commands may have changed it.
         yield client
 
 
