@@ -154,6 +154,10 @@ class Link:
         elif self.transport is not None:
             self.transport.write(self.pack(frame))
 
+    def is_laden(self) -> bool:
+        """Whether large strings come or leave by it."""
+        return bool(self.staged.coming or self.keeping.kept)
+
     def send_late(self, answers: dict[int, Any]) -> None:
         """Sends what comes late, by the numbers of the runs."""
         self.send({"late": {number: self.keeping.named(answer) for number, answer in answers.items()}})

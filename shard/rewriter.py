@@ -24,6 +24,11 @@ FAILURES_FREE = 3
 DELAY_MIN_S, DELAY_MAX_S = 60, 3600
 
 
+LADEN_MAX_S = 10.0
+"""For so long one that nobody has asked for waits while large strings come or leave: both take all the CPU there is,
+and who waits for that is whoever has asked for something small."""
+
+
 class Rewriter:
     """What a shard does to keep its log short."""
 
@@ -35,6 +40,8 @@ class Rewriter:
         """Whether one is to begin as soon as nothing is in its way."""
         self.wanted = False
         """Whether the routers were told that the log has grown enough for one."""
+        self.laden_since_s: float | None = None
+        """Since when one waits for the end of what is large."""
         self.limit = Limit()
         self.begun = 0
         self.failed = False
@@ -106,9 +113,18 @@ class Rewriter:
         if self.scheduled:
             if self.shard.snapshots.current is None and not self.limit.holds_up(now_s):
                 self.begin()
-        elif not self.wanted and self.is_long() and not self.limit.holds_up(now_s):
+        elif not self.wanted and self.is_long() and not self._laden(now_s) and not self.limit.holds_up(now_s):
             self.wanted = bool(self.shard.links)
             self.tell("rewrite_wanted")
+
+    def _laden(self, now_s: float) -> bool:
+        """Whether large strings are on their way just now, and have not been for too long."""
+        if not any(link.is_laden() for link in self.shard.links):
+            self.laden_since_s = None
+            return False
+        if self.laden_since_s is None:
+            self.laden_since_s = now_s
+        return now_s - self.laden_since_s < LADEN_MAX_S
 
     def is_long(self) -> bool:
         """Whether the log has grown so much that the directives want it to be rewritten."""

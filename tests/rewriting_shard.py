@@ -37,12 +37,16 @@ class RouterEnd:
 
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
+        self.laden = False
 
     def send(self, frame: dict[str, Any]) -> None:
         self.sent.append(frame)
 
     def send_late(self, answers: dict[int, Any]) -> None:
         self.send({"late": answers})
+
+    def is_laden(self) -> bool:
+        return self.laden
 
 
 class RewritingShard:

@@ -15,7 +15,7 @@ from shard import snapshot_file
 from shard.log_reader import LogDamaged, LogReader
 from shard.log_reading import advice
 from shard.rewrite import CommandWriter, Stage
-from shard.rewriter import FAILURES_FREE
+from shard.rewriter import FAILURES_FREE, LADEN_MAX_S
 from tests.bare_router import on_a_loop
 from tests.rewriting_shard import RewritingShard, digest_of, loaded, seen
 
@@ -352,6 +352,39 @@ def test_who_fails_again_and_again_has_to_wait(tmp_path: Path, monkeypatch: pyte
 
 
 # Growth
+
+
+def test_a_log_that_has_grown_waits_for_what_is_large(tmp_path: Path) -> None:
+    async def scene() -> None:
+        rig = RewritingShard(tmp_path / "data", "--auto-aof-rewrite-min-size", "1000")
+        rewriter, link = rig.shard.rewriter, rig.link
+        rig.shard.links.add(link)  # type: ignore[arg-type]
+        rig.call("SET", "k", "v" * 2000)
+        now_s = 100.0
+        for laden, seconds, wanted in (
+            (True, 0.0, False),
+            (True, LADEN_MAX_S - 1, False),
+            (True, 2.0, True),  # For too long.
+            (True, 1.0, True),
+            (False, 1.0, True),
+            (True, 1.0, False),
+            (True, LADEN_MAX_S - 1, False),
+            (False, 0.0, True),
+        ):
+            link.laden = laden
+            now_s += seconds
+            rewriter.wanted = False
+            rewriter.pulse(now_s)
+            assert rewriter.wanted == wanted, (laden, now_s)
+        link.laden = True
+        rewriter.schedule()  # Somebody has asked for it.
+        rewriter.pulse(now_s)
+        assert rewriter.current is not None
+        await rig.rewritten()
+        rig.shard.links.clear()
+        await rig.close()
+
+    on_a_loop(scene)
 
 
 def test_a_log_that_has_grown_says_so_once(tmp_path: Path) -> None:
