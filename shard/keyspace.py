@@ -279,7 +279,7 @@ class Keyspace:
             self.size += 1
             if self.size > self.idle.room:
                 self.idle.grow()
-        elif kind is not int and (kind is not bytes or len(before) >= LARGE_BYTES) and before is not value:
+        elif before is not value and (kind not in CHEAP_TO_FREE or (kind is not int and len(before) >= LARGE_BYTES)):
             store.garbage.append(before)
             if self.volatile is not None:
                 self.volatile.discard(key, number)

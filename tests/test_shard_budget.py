@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -12,6 +12,8 @@ from common.config import Config
 from common.memory import Gauge
 from shard.budget import REPORT_BYTES_MIN, report_bytes, time_limit_ns
 from shard.control import CONTROLS
+from shard.holds import Ticket
+from shard.link import Link
 from shard.server import Shard
 
 MB = 2**20
@@ -63,7 +65,7 @@ def on_a_shard(tmp_path: Path, scene: Callable[[Shard, FakeGauge, End], None], *
         shard = Shard(Config.from_arguments(words), 0)
         end, gauge = End(), FakeGauge()
         shard.budget.gauge = gauge
-        shard.links.add(end)  # type: ignore[arg-type]
+        shard.links.add(cast(Link, end))
         try:
             scene(shard, gauge, end)
         finally:
@@ -127,7 +129,7 @@ def test_nobody_goes_while(tmp_path: Path, why: str) -> None:
         elif why == "refused":
             shard.executor.state(loading=False, refusal=shard.misconf())
         else:
-            shard.room.holds.wholes.append(None)  # type: ignore[arg-type]
+            shard.room.holds.wholes.append(Ticket(None))
         assert allow(shard, 1)[2] is False
         assert keys(shard) == 100
 
