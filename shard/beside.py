@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from common.frame import JOINED
 from shard.late import Room, Waiting, WaitingCommand
 from shard.log_buffer import LogBuffer
-from shard.transaction import Effects, write
+from shard.transaction import gathering, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,14 +57,8 @@ class Beside(Waiting):
     def go(self, room: Room) -> Any:
         """Runs it, and has the log take what it did; its reply."""
         assert self.run is not None
-        executor = room.executor
-        effects = Effects()
-        before = executor.log, executor.log_group, executor.wake
-        executor.log, executor.log_group, executor.wake = effects.add, effects.add_group, None
-        try:
+        with gathering(room.executor) as effects:
             reply = room.execute(self.run.header & ~JOINED, [self.run.requests[self.place]], [self.place])[0]
-        finally:
-            executor.log, executor.log_group, executor.wake = before
         if any(is_large(argv) for _, argv in effects.gathered):
             buffer = LogBuffer()
             buffer.append_group(effects.gathered)

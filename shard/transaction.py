@@ -5,8 +5,8 @@ Rule 1: nothing comes between the commands of a share: it waits for its turn at 
 Rule 2: what it did is one group in the log, done again as a whole or not at all.
 """
 
-from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from common.errors import RedisError
@@ -19,6 +19,7 @@ from shard.refusal import lifted, refused
 from shard.watches import Name
 
 if TYPE_CHECKING:
+    from shard.execute import Executor
     from shard.server import Shard
 
 Runs = list[list[Any]]
@@ -168,21 +169,15 @@ def perform(
             answers = answers_to(shard, runs)
             ticket.fold()
             return answers
-    effects = Effects()
-    log, log_group, wake = executor.log, executor.log_group, executor.wake
-    executor.log, executor.log_group, executor.wake = effects.add, effects.add_group, None
-    try:
-        with nullcontext() if record is None else lifted(executor):
-            answers = answers_to(shard, runs)
-    finally:
-        executor.log, executor.log_group, executor.wake = log, log_group, wake
+    with gathering(executor) as effects, nullcontext() if record is None else lifted(executor):
+        answers = answers_to(shard, runs)
     if not executor.store.logging:
         record = None
     write(shard, effects.gathered, record)
     if effects.gathered or record is not None:
         room.if_unwritten(lambda error: refuse(shard, runs, answers, error))
-    if executor.store.ready and wake is not None:
-        wake()
+    if executor.store.ready and executor.wake is not None:
+        executor.wake()
     return answers
 
 
@@ -207,6 +202,18 @@ class Effects:
 
     def add_group(self, effects: list[tuple[int, list[bytes]]]) -> None:
         self.gathered += effects
+
+
+@contextmanager
+def gathering(executor: "Executor") -> Iterator[Effects]:
+    """What is done inside is kept from the log, and wakes nobody."""
+    effects = Effects()
+    before = executor.log, executor.log_group, executor.wake
+    executor.log, executor.log_group, executor.wake = effects.add, effects.add_group, None
+    try:
+        yield effects
+    finally:
+        executor.log, executor.log_group, executor.wake = before
 
 
 def answers_to(shard: "Shard", runs: Runs) -> list[Any]:
