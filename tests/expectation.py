@@ -22,7 +22,7 @@ Where redis-cli's text would lose a type it is added: `(nil array)` is RESP2's "
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -221,6 +221,17 @@ def _matches_in_any_order(patterns: list[Any], values: list[Any], captures: Capt
             return False
         del left[found]
     return True
+
+
+def aged(pattern: Any, by: int) -> Any:
+    """As `pattern`, but numbers above 0 may be less by up to `by`: what is left of a time while the clock goes on."""
+    if isinstance(pattern, Exactly) and type(pattern.value) is int and pattern.value > 0:
+        return Between(int, max(0, pattern.value - by), pattern.value)
+    if isinstance(pattern, Between) and pattern.low > 0:
+        return Between(pattern.kind, max(0, pattern.low - by), pattern.high)
+    if isinstance(pattern, Aggregate):
+        return replace(pattern, items=[aged(item, by) for item in pattern.items])
+    return pattern
 
 
 def patterns(lines: Sequence[str]) -> list[Pattern]:

@@ -299,6 +299,45 @@ def test_a_command_is_repeated_until_it_goes_as_written() -> None:
     assert [failure.step.line for failure in run.run()] == [2], "what never comes is one failure"
 
 
+TIMES = """\
+> TTL k
+(integer) 100
+> HTTL h FIELDS 2 a b
+1) (integer) -1
+2) (integer) 100
+> PTTL k
+(integer) ~ 99000..100000
+"""
+
+
+@pytest.mark.parametrize(
+    ("passed_s", "came", "wrong"),
+    [
+        (0.0, [100, [-1, 100], 99_500], []),
+        (0.0, [99, [-1, 99], 98_000], [1, 3, 6]),
+        (10.2, [90, [-1, 95], 89_000], []),
+        (10.2, [89, [-1, 101], 88_000], [1, 3, 6]),
+        (10.2, [0, [-2, 100], 100_001], [1, 3, 6]),
+    ],
+)
+def test_what_is_left_of_a_time_is_less_by_what_has_passed(passed_s: float, came: list[Any], wrong: list[int]) -> None:
+    run = Run(transcript.parse(TIMES), Echo())
+    run.clients[""] = client = Echo()
+    client.replies = [Reply(b"", value) for value in came]
+    client.send = lambda *argv: None  # type: ignore[method-assign]  # Its replies are there already.
+    run.begun_s -= passed_s
+    assert [failure.step.line for failure in run.run()] == wrong
+
+
+def test_no_other_number_is_less_because_time_has_passed() -> None:
+    run = Run(transcript.parse("> STRLEN k\n(integer) 100\n"), Echo())
+    run.clients[""] = client = Echo()
+    client.replies = [Reply(b"", 99)]
+    client.send = lambda *argv: None  # type: ignore[method-assign]
+    run.begun_s -= 10
+    assert len(run.run()) == 1
+
+
 MESSAGES = """\
 > SLEEP
 (no reply)

@@ -35,6 +35,7 @@ Each file starts from FLUSHALL and fresh connections; configuration that it chan
 import argparse
 import re
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -50,6 +51,7 @@ from tests.expectation import (
     NoReply,
     Order,
     Pattern,
+    aged,
     patterns,
     printed,
 )
@@ -62,6 +64,8 @@ ANY_ORDER = "(in any order)"
 UNTIL, POLL_MS, POLLS_MAX = "~ until", 20, 1500
 CLOCK = re.compile(r"~ (\d+(?:\.\d+)?)(ms|s)$")
 
+TIMES_LEFT = {b"TTL": 1, b"HTTL": 1, b"PTTL": 1000, b"HPTTL": 1000}
+"""The commands that answer how much of a time is left, with the units of each in a second."""
 
 PATIENCE_S = 1.0
 """How long the recorder waits for a reply that is written: a call that blocks is answered at its deadline."""
@@ -223,6 +227,7 @@ class Run:
         self.captures: Captures = {}
         self.config_before: dict[bytes, bytes] = {}
         self.failures: list[Failure] = []
+        self.begun_s = time.time()
 
     def run(self, patient: bool = False) -> list[Failure]:
         """The steps that went otherwise than written. `patient` takes all that comes, and so sees what is missing."""
@@ -261,11 +266,11 @@ class Run:
             return True
         in_order = len(patterns(step.expected[: step.in_order]))
         for _ in range(POLLS_MAX if step.awaited else 0):
-            if got is None or self._as_expected(expected, got, in_order):
+            if got is None or self._as_expected(self._by_now(step, expected), got, in_order):
                 break
             self.target.advance(POLL_MS)
             got = self._perform(step, expected, patient)
-        if got is not None and not self._as_expected(expected, got, in_order):
+        if got is not None and not self._as_expected(self._by_now(step, expected), got, in_order):
             self.failures.append(Failure(self.transcript.path, step, got))
         return True
 
@@ -317,6 +322,14 @@ class Run:
         while reply := client.maybe_read():
             if not self.target.is_own(reply.value):
                 yield reply.value
+
+    def _by_now(self, step: Step, expected: list[Pattern]) -> list[Pattern]:
+        """What is left of a time may be less than is written, by as much as the clock has gone on: mostly by nothing,
+        but a busy machine may stand still, and its clock be set.
+        """
+        units = TIMES_LEFT.get(split_command(step.text)[0].upper()) if step.act == ">" else None
+        by = int((time.time() - self.begun_s) * (units or 0) + 0.5)  # Servers round to the nearest second.
+        return [aged(pattern, by) for pattern in expected] if by > 0 else expected
 
     def _as_expected(self, expected: list[Pattern], got: list[Any], in_order: int) -> bool:
         """The first `in_order` come as they are written, the others in any order."""
