@@ -7,7 +7,10 @@ here, each with its reason: an exception that nothing needs any more is a failur
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+
+import pytest
 
 from tests import transcript
 from tests.transcript import SESSIONS
@@ -187,21 +190,34 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@cache
 def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(), str(path))
 
 
+@cache
+def nodes_of(path: Path) -> list[ast.AST]:
+    return list(ast.walk(tree_of(path)))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forgotten() -> Iterator[None]:
+    """The trees are large, and nobody needs them behind these tests."""
+    yield
+    tree_of.cache_clear()
+    nodes_of.cache_clear()
+
+
 def imports(path: Path) -> Iterator[tuple[int, str]]:
     """Line and full name of all that is imported when the program runs."""
-    tree = tree_of(path)
     checked_only = {
         id(inner)
-        for node in ast.walk(tree)
+        for node in nodes_of(path)
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
         for statement in node.body
         for inner in ast.walk(statement)
     }
-    for node in ast.walk(tree):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and not node.level:
@@ -255,7 +271,7 @@ def test_only_the_rim_touches_the_world() -> None:
         found = [f"{line} imports {name}" for line, name in imports(path) if name.split(".")[0] in OUTSIDE_WORLD]
         found += [
             f"{node.lineno} calls open"
-            for node in ast.walk(tree_of(path))
+            for node in nodes_of(path)
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "open"
         ]
         if found:
@@ -276,7 +292,7 @@ def test_functions_are_short() -> None:
     long = {
         f"{name_of(path)} {node.name}": (node.end_lineno or 0) - node.lineno + 1
         for path in modules()
-        for node in ast.walk(tree_of(path))
+        for node in nodes_of(path)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (node.end_lineno or 0) - node.lineno >= FUNCTION_LINES_MAX
     }
@@ -314,7 +330,7 @@ def test_no_error_is_swallowed() -> None:
     swallowed = [
         f"{name_of(path)}:{node.lineno}"
         for path in modules()
-        for node in ast.walk(tree_of(path))
+        for node in nodes_of(path)
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or ast.unparse(node.type) in ("Exception", "BaseException"))
         and all(isinstance(statement, ast.Pass | ast.Continue) for statement in node.body)
@@ -326,7 +342,7 @@ def test_nobody_prints() -> None:
     printing = [
         f"{name_of(path)}:{node.lineno}"
         for path in modules("common", "router", "shard")
-        for node in ast.walk(tree_of(path))
+        for node in nodes_of(path)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
         if path.stem != "__main__"
     ]
