@@ -20,7 +20,7 @@ from tests.crashes.machine import Machine, tracebacks
 from tests.resp_client import NULL_ARRAY, Error, Status
 from tests.writers import UNKNOWN
 
-CRASHES = int(os.environ.get("CRASHES", "32"))
+CRASHES = int(os.environ.get("CRASHES", "24"))
 SEED = int(os.environ.get("CRASH_SEED", "1"))
 TRIES = 60
 

@@ -18,7 +18,7 @@ from tests.reference import Reference
 from tests.servers import Shardis
 from tests.told import Ear, Events, Invalidations
 
-COMMANDS = int(os.environ.get("DIFFERENTIAL_COMMANDS", "2000"))
+COMMANDS = int(os.environ.get("DIFFERENTIAL_COMMANDS", "1500"))
 SEED = int(os.environ.get("DIFFERENTIAL_SEED", "1"))
 
 
