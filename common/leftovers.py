@@ -79,6 +79,11 @@ class Leftovers:
         self._waiting = False
         """Whether `_look` comes."""
 
+    @property
+    def busy(self) -> bool:
+        """Whether something is on its way back to the system."""
+        return bool(self._free)
+
     def add(self, text: bytes | bytearray) -> None:
         """Takes note of a string, if it is large."""
         if len(text) >= LARGE_BYTES:

@@ -10,7 +10,10 @@ Rule 1: without the directive this costs nothing. With it, and below the limit, 
 Rule 2: commands that may take memory (DENYOOM) are refused when the sum is above the limit and no shard can evict; as
         Redis does, before anything of them is done, when they are queued by MULTI, and again at EXEC.
 Rule 3: when the directive is set all shards are asked, and told, before the next such command begins: it waits.
-Rule 4: a shard that is down has its part all the same: it will load what it had.
+Rule 4: nobody is refused by what was known before something was freed. What writes and takes nothing may free, so the
+        next command that would be refused behind it waits until the shards were asked again, and have freed what they
+        were given to free.
+Rule 5: a shard that is down has its part all the same: it will load what it had.
 """
 
 from functools import partial
@@ -48,6 +51,10 @@ NEAR_USES = 0.5
 """Frequencies that differ by less count as nearly equal: the nearer two shards are, the more evenly they give."""
 NEAR_S, NEAR_AGE_PART = 1.0, 50
 """The same for times: so many seconds, and this part of the age."""
+SETTLE_MS = 2
+"""How soon shards are asked again that are freeing something."""
+PAUSE_PART = 4
+"""How much longer than an answer took it is until they are asked again for what may have been freed."""
 LOOK_S = 0.1
 """How often the router looks what it takes itself."""
 CLIENT_BYTES = 1024
@@ -62,6 +69,7 @@ class Part:
         "score",
         "exhausted",
         "keys",
+        "freeing",
         "rate",
         "allowed_bytes",
         "tight",
@@ -77,6 +85,8 @@ class Part:
         """Whether it has nothing to evict."""
         self.keys = 0
         """Those that may go."""
+        self.freeing = False
+        """Whether it has garbage: it will take less."""
         self.rate = 0.0
         """Bytes that come to it in a ms."""
         self._came_bytes = 0
@@ -91,8 +101,11 @@ class Part:
         is not exhausted any more: so it counts, too, whether there are keys."""
         return not self.exhausted and self.keys > 0 and self.used_bytes > 0
 
-    def hear(self, now_ms: int, used_bytes: int, score: float, exhausted: bool, came_bytes: int, keys: int) -> None:
+    def hear(
+        self, now_ms: int, used_bytes: int, score: float, exhausted: bool, came_bytes: int, keys: int, freeing: bool
+    ) -> None:
         self.used_bytes, self.score, self.exhausted, self.keys = used_bytes, score, exhausted, keys
+        self.freeing = freeing
         self._came_bytes += came_bytes
         passed_ms = now_ms - self._since_ms
         if passed_ms >= RATE_MS_MIN or came_bytes > self.rate * RATE_MS_MIN:
@@ -125,6 +138,12 @@ class Budget:
         """Since when it is; 0 if it is not."""
         self._asked: set[int] = set()
         """Shards whose answers are waited for."""
+        self._asking = False
+        """Whether they are to be asked soon."""
+        self._asked_ms = self._again_ms = 0
+        """When they were asked last, and may be asked again for what may have been freed."""
+        self._stale = False
+        """Whether something may have been freed since they were asked."""
         self._looking = False
         self._ready = False
 
@@ -145,6 +164,7 @@ class Budget:
                 self.router.loop.call_later(LOOK_S, self._look)
         else:
             self._asked.clear()
+            self._asking = False
             self._exceed(over=False)
             self._gate(refusing=False)
 
@@ -173,7 +193,10 @@ class Budget:
     def heard(self, link: "Link", use: list[Any]) -> None:
         """A shard says what it takes: see shard/budget.py."""
         self.parts[link.index].hear(self.router.now_ms(), *use)
+        refusing = self.refusing
         self.decide()
+        if self.refusing and not refusing:
+            self._stale = True  # As long as nobody was refused, nobody looked what might free something.
 
     def _hear(self, index: int, answer: Any) -> None:
         """The same, in answer to a question; not from one that died."""
@@ -183,11 +206,23 @@ class Budget:
 
     def _ask(self) -> None:
         """Asks all shards; until all have answered, commands that may take memory wait."""
+        self._asking = self._stale = False
+        self._asked_ms = self.router.now_ms()
         links = [link for link in self.router.links if link.state is not LinkState.DOWN]
         self._asked = {link.index for link in links}
         for link in links:
             link.tell(["memory_use"], partial(self._answered, link.index, True))
         self._gate(refusing=False)
+
+    def _ask_in(self, delay_ms: int) -> None:
+        """Asks them later than all that was begun in this turn."""
+        if not self._asking:
+            self._asking = True
+            self.router.loop.call_later(delay_ms / 1000, self._ask_now)
+
+    def _ask_now(self) -> None:
+        if self._asking and not self._asked and self.limit_bytes:
+            self._ask()
 
     def _answered(self, index: int, first: bool, answer: Any) -> None:
         """The answer of one, to the `first` question or to what it was told then."""
@@ -205,6 +240,8 @@ class Budget:
             for link in told:
                 self._tell(link, partial(self._answered, link.index, False))
         if not self._asked:
+            now_ms = self.router.now_ms()
+            self._again_ms = now_ms + PAUSE_PART * (now_ms - self._asked_ms)
             self.decide()
 
     # Decisions
@@ -229,6 +266,10 @@ class Budget:
         over = self._room_bytes() < 0
         self._exceed(over=over)
         helpless = self.policy == NO_EVICTION or not any(part.can_give() for part in self.parts)
+        if not over:
+            self._asking = False
+        elif helpless and any(part.freeing for part in self.parts):
+            self._ask_in(SETTLE_MS)
         self._gate(refusing=over and helpless)
 
     def _room_bytes(self) -> int:
@@ -327,27 +368,35 @@ class Budget:
     # What it means for clients
 
     def stops(self, session: "Session", command: Command) -> bool:
-        """Whether `command` has to wait until the shards have answered.  Raises RedisError if it is refused."""
+        """Whether `command` has to wait until the shards have answered.  Raises RedisError if it is refused. All that
+        write have to be named here while this is `gated`."""
         commands = [command]
         if command.name == EXEC and session.transaction is not None:
             commands = session.transaction.commands(self.router.table.find)
         if not any(one.flags & Flag.DENYOOM for one in commands):
+            self._stale = self._stale or any(one.flags & Flag.WRITE for one in commands)
             return False
-        if self._asked:
+        if self._stale and not self._waits():
+            self._ask_in(max(0, self._again_ms - self.router.now_ms()))
+        if self._waits():
             session.hold()
             self.held[session] = None
             return True
         raise RedisError(OOM)
 
+    def _waits(self) -> bool:
+        """Whether more is to be known before somebody is refused."""
+        return bool(self._asked) or self._asking
+
     def _gate(self, *, refusing: bool) -> None:
         """Begins or ends to look at commands, and lets go on who waited."""
         self.refusing = refusing
-        gated = refusing or bool(self._asked)
+        gated = refusing or self._waits()
         if gated != self.gated:
             self.gated = gated
             if self.router.routes:
                 self.router.choose_routes()
-        if self.held and not self._asked:
+        if self.held and not self._waits():
             held, self.held = list(self.held), {}
             # In a later turn: what comes before it in its batch may be under way.
             self.router.loop.call_soon(_release, held)

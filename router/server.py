@@ -199,7 +199,8 @@ class Router:
 
     def choose_routes(self) -> None:
         """Chooses what is forwarded without a question: while some are refused, nothing that may be."""
-        asked = (Flag.WRITE if self.saving.refusal is not None else Flag(0)) | Flag.DENYOOM * self.budget.gated
+        gated = self.budget.gated
+        asked = Flag.WRITE * (gated or self.saving.refusal is not None) | Flag.DENYOOM * gated
         self.routes = {
             name: Route(command)
             for name, command in self.table.lookup.items()

@@ -468,7 +468,7 @@ class Session:
     def eof_received(self) -> bool:
         """A client that has sent all and still reads gets its replies first (`printf ... | nc`), then it is closed."""
         self.ended = True
-        if self.held:  # As in Redis: it is gone, and so is what a pause has kept from being begun.
+        if self.held and self not in self.router.budget.held:  # As in Redis, of what a pause has kept from being begun.
             self.backlog.clear()
         if self.blocking is not None:
             self.blocking.end(GONE)

@@ -1,7 +1,7 @@
 """What this shard may take of maxmemory: it reckons what it takes, tells the routers, and evicts when it is told to.
 
-    event    memory, bytes, score of the next victims, whether there is none, bytes that came in since, keys that may go
-                                                                    shard to router, when that has changed
+    event    memory, bytes, score of the next victims, whether there is none, bytes that came in since, keys that may
+             go, whether something is being freed                   shard to router, when that has changed
     message  memory_use                                             router to shard: the same, at once
     message  memory_allow, bytes, tight                             router to shard: how much it may take
 
@@ -35,6 +35,8 @@ UNSEEN_PART = 16
 shards: a small limit is used up in ms, and looks at so little memory take 0.2 ms."""
 TURN_NS_MAX = 10_000_000
 """How long a turn may evict what it brought: what one large value displaces may be very many small ones."""
+FREED_NS = 1_000_000
+"""How long garbage is freed before a shard that is asked answers."""
 ALL_BYTES = 1 << 60
 REPORT_NS = 10_000_000
 """How often a shard that is near its part or evicts says how old its next victims are."""
@@ -191,7 +193,8 @@ class Budget:
         """What the routers are told, see above."""
         self.told_bytes, self._told_exhausted = int(self.used_bytes), self.exhausted
         came_bytes, self._came_bytes = int(self._came_bytes), 0.0
-        return [self.told_bytes, self.evictor.worth(), self.exhausted, came_bytes, self.evictor.keys()]
+        freeing = bool(self.shard.store.garbage) or self.shard.leftovers.busy
+        return [self.told_bytes, self.evictor.worth(), self.exhausted, came_bytes, self.evictor.keys(), freeing]
 
     def tell(self, now_ns: int) -> None:
         """Tells the routers."""
@@ -286,8 +289,11 @@ def memory_purge(shard: "Shard") -> None:
 
 @control
 def memory_use(shard: "Shard") -> list[Any]:
-    """What this shard takes, found out for this question."""
-    budget = shard.budget
+    """What this shard takes, found out for this question, once it has freed what it can in a moment."""
+    budget, clock_ns = shard.budget, shard.executor.clock_ns
+    until_ns = clock_ns() + FREED_NS
+    while free_some(shard.store.garbage, shard.leftovers) and clock_ns() < until_ns:
+        pass
     budget.look()
     use = budget.use()
     budget._set_mark()

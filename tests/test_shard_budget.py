@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,7 +11,7 @@ import pytest
 
 from common.config import Config
 from common.memory import Gauge
-from shard.budget import REPORT_BYTES_MIN, report_bytes, time_limit_ns
+from shard.budget import FREED_NS, REPORT_BYTES_MIN, report_bytes, time_limit_ns
 from shard.control import CONTROLS
 from shard.holds import Ticket
 from shard.link import Link
@@ -158,7 +159,7 @@ def test_a_turn_evicts_what_it_brought(tmp_path: Path) -> None:
         shard.store.changes_total += 1
         shard.budget.turn(50 * 1104, answered=True)
         assert 948 <= keys(shard) <= 950
-        assert end.reports()[-1][3:] == [50 * 1104, keys(shard)] and shard.budget.use()[3] == 0
+        assert end.reports()[-1][3:] == [50 * 1104, keys(shard), False] and shard.budget.use()[3] == 0
 
     on_a_shard(tmp_path, scene, maxmemory_policy="allkeys-random", maxmemory_eviction_tenacity="0")
 
@@ -275,8 +276,9 @@ def test_without_keys_nothing_is_taken(tmp_path: Path) -> None:
         assert CONTROLS["memory_use"](shard)[0] == 40 * MB
         assert gauge.empty == 0
         shard.executor.run(0, [[b"FLUSHALL"]])
-        shard.store.garbage.append([1])
-        assert CONTROLS["memory_use"](shard)[0] == 0
+        shard.store.garbage.append([1] * 1000)
+        shard.executor.clock_ns = count(0, FREED_NS).__next__
+        assert CONTROLS["memory_use"](shard) == [0, 0.0, False, 0, 0, True]
         assert gauge.empty == 0, "what is freed later is no part of the program"
         shard.store.garbage.clear()
         CONTROLS["memory_use"](shard)

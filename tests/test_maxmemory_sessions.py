@@ -1,0 +1,60 @@
+"""maxmemory as the sessions of a router see it: who waits, and who is refused."""
+
+from tests.bare_router import BareRouter, on_a_loop
+
+OOM = b"-OOM command not allowed when used memory > 'maxmemory'.\r\n"
+
+
+def test_commands_wait_until_all_shards_have_answered() -> None:
+    async def scene() -> None:
+        router = BareRouter(2)
+        client, other = router.connect(), router.connect()
+        await router.settle()
+        client.send([b"CONFIG", b"SET", b"maxmemory", b"1"], [b"SET", b"k", b"v"], [b"GET", b"k"])
+        other.send([b"GET", b"k"], [b"MULTI"], [b"SET", b"k", b"v"])
+        await router.sent()
+        assert not any([b"SET", b"k", b"v"] in shard.commands for shard in router.shards)
+        budget = router.router.budget
+        assert budget.gated and len(budget.held) == 2
+        await router.settle()  # These shards say nothing of their memory: what clients take is more than 1.
+        assert not budget.held and budget.refusing
+        # CONFIG SET is answered by whatever these shards say to it.
+        assert client.take().endswith(OOM + b"$-1\r\n")
+        assert other.take() == b"$-1\r\n+OK\r\n" + OOM
+        assert not any([b"SET", b"k", b"v"] in shard.commands for shard in router.shards)
+
+    on_a_loop(scene)
+
+
+def test_a_client_that_goes_while_it_waits() -> None:
+    async def scene() -> None:
+        router = BareRouter(2)
+        client, other = router.connect(), router.connect()
+        await router.settle()
+        client.send([b"CONFIG", b"SET", b"maxmemory", b"1"])
+        other.send([b"SET", b"k", b"v"])
+        await router.sent()
+        assert other.session in router.router.budget.held
+        other.session.connection_lost(None)
+        await router.settle()
+        assert not router.router.budget.held and other.take() == b""
+
+    on_a_loop(scene)
+
+
+def test_without_a_limit_nothing_is_asked() -> None:
+    async def scene() -> None:
+        router = BareRouter(2)
+        await router.settle()
+        client = router.connect()
+        client.send([b"SET", b"k", b"v"])
+        await router.sent()
+        assert b"SET" in router.router.routes and not router.router.budget.gated
+        client.send([b"CONFIG", b"SET", b"maxmemory", b"1"])
+        assert b"SET" not in router.router.routes and b"GET" in router.router.routes
+        await router.settle()
+        client.send([b"CONFIG", b"SET", b"maxmemory", b"0"])
+        assert b"SET" in router.router.routes
+        await router.settle()
+
+    on_a_loop(scene)
