@@ -7,9 +7,11 @@
 """
 
 import re
+from math import copysign
 from typing import NamedTuple
 
 from common.errors import NotAFloat, NotAnInteger, RedisError
+from common.grisu import digits_of
 
 INTEGER_MIN = -(2**63)
 INTEGER_MAX = 2**63 - 1
@@ -86,41 +88,21 @@ def has_digits(word: bytes | bytearray) -> bool:
     return bool(mantissa.strip(b"+-.0"))
 
 
-# A double as text, as the reference's fpconv_dtoa writes it: the shortest digits, in a form by the exponent.
+# A double as text, as the reference's fpconv_dtoa writes it: the digits of grisu.py, in a form by the exponent.
 
 ZEROS_MAX = 7
 """Zeros between a number's digits and the point, before it is written with an exponent."""
 
 
 def shortest_text(number: float) -> bytes:
-    """The shortest text that reads back to the same number: "1", "0.1", "1e+21", "-inf".
-
-    Deviation: the reference does not always find the shortest digits, or the nearest of those: of one number in five
-    hundred its last digit is another, as in "740411103443322.3" where this gives "740411103443322.2".
-    """
+    """The shortest text that reads back to the same number, or nearly the shortest: "1", "0.1", "1e+21", "-inf"."""
     if number != number or number in (INFINITY, -INFINITY):
         return b"nan" if number != number else b"inf" if number > 0 else b"-inf"
-    text = repr(number)
-    if _is_placed(text, abs(number)):
-        return text.encode()
-    sign, text = (b"-", text[1:]) if text[0] == "-" else (b"", text)
-    mantissa, _, power = text.partition("e")
-    whole, _, fraction = mantissa.partition(".")
-    all_digits = (whole + fraction).lstrip("0")
-    digits = all_digits.rstrip("0")
-    if not digits:
-        return sign + b"0"
-    exponent = int(power or 0) - len(fraction) + len(all_digits) - len(digits)
-    return sign + _placed(digits, exponent).encode()
-
-
-def _is_placed(text: str, size: float) -> bool:
-    """Whether Python's text is the reference's too, as most are: of a number with a fraction, whose digits are few or
-    begin near the point.
-    """
-    return (
-        0.001 <= size < 10_000 or 1e-4 <= size < 1e15 and len(text) - text.index(".") <= ZEROS_MAX
-    ) and not text.endswith(".0")
+    if not number:
+        return b"-0" if copysign(1.0, number) < 0 else b"0"
+    digits, exponent = digits_of(abs(number))
+    text = _placed(digits, exponent).encode()
+    return b"-" + text if number < 0 else text
 
 
 def _placed(digits: str, exponent: int) -> str:

@@ -9,7 +9,6 @@ moment, its shape where it is each server's own. What is answered otherwise on p
 - PFADD to what is no whole HyperLogLog changes nothing; Valkey keeps what it did before it found that.
 - GEOSEARCH BYPOLYGON finds what is inside of a polygon wider than half the globe; Valkey looks only near its middle.
 - OBJECT REFCOUNT is 1; in an EXEC Valkey counts the queued command that still holds the value.
-- One double in five hundred has another last digit, see `shortest_text` in common/numbers.py.
 """
 
 import re
