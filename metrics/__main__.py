@@ -12,6 +12,7 @@ from setproctitle import setproctitle
 from common.collector import settle
 from common.config import Config, ConfigError
 from common.log import set_up
+from common.signals import hear_no_more
 from common.systemd import Systemd, systemd
 from metrics.door import SOCKET, Door
 from metrics.http import HEAD_BYTES_MAX, HttpServer
@@ -59,6 +60,7 @@ async def run(config: Config, sockets: list[socket.socket], manager: Systemd) ->
     beating.cancel()
     server.close()
     await door.close()
+    hear_no_more()
     return 0
 
 

@@ -9,6 +9,7 @@ from setproctitle import setproctitle
 from common.collector import settle
 from common.config import Config, ConfigError
 from common.log import last_words, set_up
+from common.signals import hear_no_more
 from router import metrics_door
 from router.open_files import fit
 from router.server import Router
@@ -35,6 +36,7 @@ async def run(config: Config, argv: list[str]) -> int:
     settle()
     async with metrics_door.listen(router):
         await router.serve()
+    hear_no_more()
     if router.fault:
         raise ConfigError(router.fault)
     if router.users.fault is not None:

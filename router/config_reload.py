@@ -75,6 +75,8 @@ class State:
 
 def reload(router: "Router", argv: Sequence[str], environ: Mapping[str, str]) -> None:
     """Takes over what `[FILE] [--name value ...]` and the environment say by now."""
+    if router.stopping:
+        return  # It has closed its listeners, and would open them again.
     try:
         fresh = Config.from_arguments(argv, environ=environ)
     except ConfigError as error:

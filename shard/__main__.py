@@ -9,6 +9,7 @@ from setproctitle import setproctitle
 from common.collector import settle
 from common.config import Config, ConfigError
 from common.log import last_words, set_up
+from common.signals import hear_no_more
 from shard.log_reader import LogDamaged
 from shard.log_reading import advice
 from shard.server import Shard
@@ -37,6 +38,7 @@ async def run(config: Config) -> int:
     shard.stop_on_signals(config["supervisor-fd"])
     settle()
     await shard.serve()
+    hear_no_more()
     return FAILED if shard.failed else 0
 
 

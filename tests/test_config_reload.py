@@ -92,6 +92,16 @@ def test_a_fault_changes_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     on_a_loop(scene)
 
 
+def test_a_router_that_stops_is_left_alone(tmp_path: Path) -> None:
+    async def scene() -> None:
+        one = Scene(tmp_path / "shardis.conf", "maxclients 100\n")
+        one.bare.router.stop()
+        one.reload("maxclients 200\n")
+        assert one.config["maxclients"] == 100
+
+    on_a_loop(scene)
+
+
 def test_a_shard_that_refuses(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """All or nothing: everybody goes on with the values from before."""
 

@@ -119,6 +119,7 @@ AT_THE_RIM = {
     "common/__init__.py": "one look at the environment, when it is imported",
     "common/bind.py": "opens the sockets that router and metrics listen at",
     "common/systemd.py": "words to systemd, and what it has opened",
+    "common/signals.py": "which signals reach a process that ends",
     "common/config.py": "puts paths together and counts cores, before anything runs",
     "common/log.py": "what time it is, and whether standard error is the journal",
     "common/syslog.py": "the number of this process",

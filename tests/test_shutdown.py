@@ -7,7 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
@@ -73,6 +75,20 @@ def test_shutdown(start: Start, words: str) -> None:
     again(server)
     with server.connect() as client:
         assert client.call("MGET", *map(key_on, range(SHARDS))) == [b"0", b"1", b"2"]
+
+
+def test_a_reload_meanwhile(start: Start) -> None:
+    """SIGHUP does not end a process that is ending: it would be one that died, and was to be started again."""
+    server = start(Shardis(shards=SHARDS))
+    processes = [psutil.Process(pid) for pid in roles(server).values()]
+    router = psutil.Process(roles(server)["router"])
+    with server.connect() as client:
+        client.send("SHUTDOWN")
+        while router.is_running():
+            with suppress(psutil.NoSuchProcess):
+                router.send_signal(signal.SIGHUP)
+            time.sleep(0.0005)
+    assert ended(server, processes) == 0
 
 
 def test_shutdown_under_load(start: Start) -> None:
