@@ -142,6 +142,8 @@ def tls_of(said: argparse.Namespace) -> dict[str, Any]:
     except (getpass.GetPassWarning, EOFError):
         raise Refused(f"{named}: its key has a password, and there is no terminal to ask for it") from None
     made = {"ssl": True, "ssl_ca_certs": said.cacert, "ssl_ca_path": said.cacertdir}
+    # Python 3.13 and later would refuse authorities that redis-cli trusts, for what their certificates do not say.
+    made["ssl_exclude_verify_flags"] = [ssl.VerifyFlags.VERIFY_X509_STRICT]
     made |= {"ssl_certfile": said.cert, "ssl_keyfile": said.key, "ssl_password": key_password}
     return made | ({"ssl_cert_reqs": "none", "ssl_check_hostname": False} if said.insecure else {})
 
