@@ -10,9 +10,7 @@ Rule 1: without the directive this costs nothing. With it, and below the limit, 
 Rule 2: commands that may take memory (DENYOOM) are refused when the sum is above the limit and no shard can evict; as
         Redis does, before anything of them is done, when they are queued by MULTI, and again at EXEC.
 Rule 3: when the directive is set all shards are asked, and told, before the next such command begins: it waits.
-Rule 4: nobody is refused by what was known before something was freed. What writes and takes nothing may free, so the
-        next command that would be refused behind it waits until the shards were asked again, and have freed what they
-        were given to free.
+Rule 4: nobody is refused by what was known before something was freed: see recount.py.
 Rule 5: a shard that is down has its part all the same: it will load what it had.
 """
 
@@ -23,6 +21,7 @@ from common.command import Command, Flag
 from common.errors import RedisError
 from common.memory import Gauge
 from router.link import LinkState
+from router.recount import Recount
 from router.transaction import EXEC
 
 if TYPE_CHECKING:
@@ -51,10 +50,6 @@ NEAR_USES = 0.5
 """Frequencies that differ by less count as nearly equal: the nearer two shards are, the more evenly they give."""
 NEAR_S, NEAR_AGE_PART = 1.0, 50
 """The same for times: so many seconds, and this part of the age."""
-SETTLE_MS = 2
-"""How soon shards are asked again that are freeing something."""
-PAUSE_PART = 4
-"""How much longer than an answer took it is until they are asked again for what may have been freed."""
 LOOK_S = 0.1
 """How often the router looks what it takes itself."""
 CLIENT_BYTES = 1024
@@ -130,20 +125,13 @@ class Budget:
         self.refusing = False
         self.gated = False
         """Whether commands that may take memory are looked at: they are refused, or have to wait."""
-        self.held: dict[Session, None] = {}
-        """Clients whose next command waits."""
+        self.recount = Recount(self)
         self.exceeded_ms = 0
         """For how long the sum was above the limit, all told, but for this time."""
         self.exceeded_since_ms = 0
         """Since when it is; 0 if it is not."""
         self._asked: set[int] = set()
-        """Shards whose answers are waited for."""
-        self._asking = False
-        """Whether they are to be asked soon."""
-        self._asked_ms = self._again_ms = 0
-        """When they were asked last, and may be asked again for what may have been freed."""
-        self._stale = False
-        """Whether something may have been freed since they were asked."""
+        """Shards whose answers are waited for, since the directive was set."""
         self._looking = False
         self._ready = False
 
@@ -164,7 +152,6 @@ class Budget:
                 self.router.loop.call_later(LOOK_S, self._look)
         else:
             self._asked.clear()
-            self._asking = False
             self._exceed(over=False)
             self._gate(refusing=False)
 
@@ -176,7 +163,8 @@ class Budget:
                 # In a later turn: the table of commands, which this shard brings if it is the first, is no client's.
                 self.router.loop.call_soon(self._begin)
             if self.limit_bytes:
-                self.parts[link.index] = Part()
+                before, self.parts[link.index] = self.parts[link.index], Part()
+                self.parts[link.index].used_bytes = before.used_bytes
                 link.tell(["memory_use"], partial(self._hear, link.index))
 
     def _begin(self) -> None:
@@ -186,63 +174,52 @@ class Budget:
             self.gauge.note_empty()
         else:
             self.gauge.begin()
-        self._look_at_own()
+        self.look_at_own()
 
     # What shards say
 
     def heard(self, link: "Link", use: list[Any]) -> None:
         """A shard says what it takes: see shard/budget.py."""
-        self.parts[link.index].hear(self.router.now_ms(), *use)
-        refusing = self.refusing
+        self.note(link.index, use)
         self.decide()
-        if self.refusing and not refusing:
-            self._stale = True  # As long as nobody was refused, nobody looked what might free something.
+
+    def note(self, index: int, answer: Any) -> bool:
+        """Takes over what a shard answers: nothing of one that died. Whether it said something."""
+        said = isinstance(answer, list)
+        if said:
+            self.parts[index].hear(self.router.now_ms(), *answer)
+        return said
 
     def _hear(self, index: int, answer: Any) -> None:
-        """The same, in answer to a question; not from one that died."""
-        if isinstance(answer, list):
-            self.parts[index].hear(self.router.now_ms(), *answer)
+        if self.note(index, answer):
             self.decide()
 
     def _ask(self) -> None:
         """Asks all shards; until all have answered, commands that may take memory wait."""
-        self._asking = self._stale = False
-        self._asked_ms = self.router.now_ms()
-        links = [link for link in self.router.links if link.state is not LinkState.DOWN]
+        # Not those that load: they would say less than they will take, and are asked when they are ready.
+        links = [link for link in self.router.links if link.state is LinkState.READY]
         self._asked = {link.index for link in links}
         for link in links:
             link.tell(["memory_use"], partial(self._answered, link.index, True))
         self._gate(refusing=False)
 
-    def _ask_in(self, delay_ms: int) -> None:
-        """Asks them later than all that was begun in this turn."""
-        if not self._asking:
-            self._asking = True
-            self.router.loop.call_later(delay_ms / 1000, self._ask_now)
-
-    def _ask_now(self) -> None:
-        if self._asking and not self._asked and self.limit_bytes:
-            self._ask()
-
     def _answered(self, index: int, first: bool, answer: Any) -> None:
         """The answer of one, to the `first` question or to what it was told then."""
-        if isinstance(answer, list):
-            self.parts[index].hear(self.router.now_ms(), *answer)
+        self.note(index, answer)
         if not self.limit_bytes or index not in self._asked:
             return
         self._asked.discard(index)
         if self._asked:
             return
         if first:
-            self._look_at_own()
+            self.look_at_own()
             told = self._allow(self._room_bytes())
             self._asked = {link.index for link in told}
             for link in told:
                 self._tell(link, partial(self._answered, link.index, False))
         if not self._asked:
-            now_ms = self.router.now_ms()
-            self._again_ms = now_ms + PAUSE_PART * (now_ms - self._asked_ms)
             self.decide()
+            self.recount.release(self.recount.held, informed=False)
 
     # Decisions
 
@@ -256,21 +233,20 @@ class Budget:
 
     def _told(self, index: int, answer: Any) -> None:
         """A shard that was told what it may take says what it takes."""
-        if isinstance(answer, list):
-            self.parts[index].hear(self.router.now_ms(), *answer)
-            if self.limit_bytes and not self._asked:
-                self._refuse()
+        if self.note(index, answer) and self.limit_bytes and not self._asked:
+            self._refuse()
 
     def _refuse(self) -> None:
         """Sees whether there is room, or some can be made."""
         over = self._room_bytes() < 0
         self._exceed(over=over)
         helpless = self.policy == NO_EVICTION or not any(part.can_give() for part in self.parts)
-        if not over:
-            self._asking = False
-        elif helpless and any(part.freeing for part in self.parts):
-            self._ask_in(SETTLE_MS)
         self._gate(refusing=over and helpless)
+
+    def is_freeing(self) -> bool:
+        """Whether a shard that is there is freeing something."""
+        links = self.router.links
+        return any(part.freeing and link.state is LinkState.READY for part, link in zip(self.parts, links, strict=True))
 
     def _room_bytes(self) -> int:
         return self.limit_bytes - self.own_bytes - sum(part.used_bytes for part in self.parts)
@@ -293,7 +269,7 @@ class Budget:
             less = room_bytes < 0 and allowed_bytes < part.allowed_bytes
             if tight != part.tight or (tight and (less or change > step_bytes)):
                 part.tight, part.allowed_bytes = tight, allowed_bytes
-                if link.state is not LinkState.DOWN:
+                if link.state is LinkState.READY:
                     told.append(link)
         return told
 
@@ -354,11 +330,11 @@ class Budget:
         if self._looking:
             self.router.loop.call_later(LOOK_S, self._look)
             before_bytes = self.own_bytes
-            self._look_at_own()
+            self.look_at_own()
             if abs(self.own_bytes - before_bytes) > self.limit_bytes // (4 * TIGHT_PART):
                 self.decide()
 
-    def _look_at_own(self) -> None:
+    def look_at_own(self) -> None:
         grown_bytes = self.gauge.recent_bytes()
         if not self.router.sessions:
             self.gauge.note_empty()
@@ -368,38 +344,33 @@ class Budget:
     # What it means for clients
 
     def stops(self, session: "Session", command: Command) -> bool:
-        """Whether `command` has to wait until the shards have answered.  Raises RedisError if it is refused. All that
-        write have to be named here while this is `gated`."""
+        """Whether `command` has to wait until the shards have answered.  Raises RedisError if it is refused. While this
+        is `gated` it hears of every write, also of those that are never refused: they may free something."""
         commands = [command]
         if command.name == EXEC and session.transaction is not None:
             commands = session.transaction.commands(self.router.table.find)
         if not any(one.flags & Flag.DENYOOM for one in commands):
-            self._stale = self._stale or any(one.flags & Flag.WRITE for one in commands)
+            if any(one.flags & Flag.WRITE for one in commands):
+                self.recount.note(session)
             return False
-        if self._stale and not self._waits():
-            self._ask_in(max(0, self._again_ms - self.router.now_ms()))
-        if self._waits():
-            session.hold()
-            self.held[session] = None
+        if not self.recount.is_informed(session) and (self._asked or self.recount.is_needed()):
+            self.recount.hold(session)
             return True
-        raise RedisError(OOM)
-
-    def _waits(self) -> bool:
-        """Whether more is to be known before somebody is refused."""
-        return bool(self._asked) or self._asking
+        if self.refusing:
+            raise RedisError(OOM)
+        return False
 
     def _gate(self, *, refusing: bool) -> None:
         """Begins or ends to look at commands, and lets go on who waited."""
         self.refusing = refusing
-        gated = refusing or self._waits()
+        gated = refusing or bool(self._asked)
         if gated != self.gated:
             self.gated = gated
+            self.recount.doubtful = refusing  # Until now nobody was looked at.
             if self.router.routes:
                 self.router.choose_routes()
-        if self.held and not self._waits():
-            held, self.held = list(self.held), {}
-            # In a later turn: what comes before it in its batch may be under way.
-            self.router.loop.call_soon(_release, held)
+        if not gated:
+            self.recount.release(self.recount.held, informed=True)
 
     def _exceed(self, *, over: bool) -> None:
         """Notes when the sum rises above the limit, and when it is below again."""
@@ -422,12 +393,6 @@ class Budget:
         """CONFIG RESETSTAT."""
         self.exceeded_ms = 0
         self.exceeded_since_ms = self.router.now_ms() if self.exceeded_since_ms else 0
-
-
-def _release(held: list["Session"]) -> None:
-    for session in held:
-        session.held = False
-        session.pump()
 
 
 def memory(router: "Router", link: "Link", *use: Any) -> None:

@@ -331,6 +331,7 @@ class Router:
         monitor.end(session)
         self.stats.gather(session)
         self.pause.forget(session)
+        self.budget.recount.forget(session)
         self.pubsub.forget(session)
         self.trackers.forget(session)
 

@@ -75,7 +75,7 @@ class Session:
         self.beginning = False
         """Whether `begin` runs: what completes meanwhile must not begin more, or a long backlog would recurse."""
         self.waiting = False  # Whether it begins in a later turn, see newcomers.py.
-        self.held = False  # Whether the next command waits for the end of a CLIENT PAUSE.
+        self.held = False  # Whether the next command waits: for the end of a CLIENT PAUSE, or for recount.py.
         self.held_bytes_max = 0  # Up to which of `bytes_in` it is read while it is held.
         self.stalled = False
         """Whether a shard that this client feeds has more unread than it should: the client is not read meanwhile."""
@@ -215,7 +215,7 @@ class Session:
         self._read(not (backlog or self.writing_paused or self.stalled or self.closing))
 
     def hold(self) -> None:
-        """Begins nothing more until a pause is over. It is read on as long as it may be, so that its end is seen."""
+        """Begins nothing more until `held` ends. It is read on as long as it may be, so that its end is seen."""
         self.held = True
         self.held_bytes_max = self.bytes_in + READ_BYTES_MAX
 
@@ -468,8 +468,8 @@ class Session:
     def eof_received(self) -> bool:
         """A client that has sent all and still reads gets its replies first (`printf ... | nc`), then it is closed."""
         self.ended = True
-        if self.held and self not in self.router.budget.held:  # As in Redis, of what a pause has kept from being begun.
-            self.backlog.clear()
+        if self.held and self not in self.router.budget.recount.held:  # As in Redis, of what a pause keeps. Who waits
+            self.backlog.clear()  # for memory has asked for nothing unusual, and is answered.
         if self.blocking is not None:
             self.blocking.end(GONE)
         if not (self.batches or self.backlog):

@@ -145,7 +145,7 @@ def test_what_is_deleted_makes_room(start: Callable[[Shardis], Shardis], shards:
         assert client.call("SET", "more", VALUE) == Status(b"OK")
 
 
-@SHARDS
+@pytest.mark.parametrize("shards", [1, 2])  # On two shards `small` and `large` are not on the same.
 def test_what_is_given_up_just_before_makes_room(start: Callable[[Shardis], Shardis], shards: int) -> None:
     """Also where freeing it takes longer than to ask for it, and where nothing more comes from the client."""
     server = start(Shardis(shards=shards, appendonly="no", maxmemory=LIMIT))

@@ -15,9 +15,9 @@ def test_commands_wait_until_all_shards_have_answered() -> None:
         await router.sent()
         assert not any([b"SET", b"k", b"v"] in shard.commands for shard in router.shards)
         budget = router.router.budget
-        assert budget.gated and len(budget.held) == 2
+        assert budget.gated and len(budget.recount.held) == 2
         await router.settle()  # These shards say nothing of their memory: what clients take is more than 1.
-        assert not budget.held and budget.refusing
+        assert not budget.recount.held and budget.refusing
         # CONFIG SET is answered by whatever these shards say to it.
         assert client.take().endswith(OOM + b"$-1\r\n")
         assert other.take() == b"$-1\r\n+OK\r\n" + OOM
@@ -34,10 +34,29 @@ def test_a_client_that_goes_while_it_waits() -> None:
         client.send([b"CONFIG", b"SET", b"maxmemory", b"1"])
         other.send([b"SET", b"k", b"v"])
         await router.sent()
-        assert other.session in router.router.budget.held
+        assert other.session in router.router.budget.recount.held
         other.session.connection_lost(None)
         await router.settle()
-        assert not router.router.budget.held and other.take() == b""
+        assert not router.router.budget.recount.held and other.take() == b""
+
+    on_a_loop(scene)
+
+
+def test_a_client_that_has_sent_all_is_answered() -> None:
+    """Also one whose end is seen between the last answer and the turn in which it goes on."""
+
+    async def scene() -> None:
+        router = BareRouter(2)
+        client, other = router.connect(), router.connect()
+        await router.settle()
+        client.send([b"CONFIG", b"SET", b"maxmemory", b"1"])
+        other.send([b"SET", b"k", b"v"])
+        await router.sent()
+        recount = router.router.budget.recount
+        recount.release(recount.held, informed=True)
+        other.session.eof_received()
+        await router.settle()
+        assert other.take() in (OOM, b"+OK\r\n")
 
     on_a_loop(scene)
 

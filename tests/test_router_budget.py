@@ -1,102 +1,13 @@
-"""One budget for shards of uneven size: who is told what, and when writes are refused, or have to wait."""
+"""One budget for shards of uneven size: who is told what, and when writes are refused."""
 
-from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
 
 from common.errors import RedisError
-from router.budget import EVENTS, LOOK_S, SETTLE_MS, SPARE_PART, TIGHT_PART, Budget
+from router.budget import SPARE_PART, TIGHT_PART
 from router.link import LinkState
-from router.server import Router
-from tests.bare_shard import commands
-
-MB = 2**20
-LIMIT = 64 * MB
-NOW_S = 1_700_000_000
-
-
-def ago(seconds: float) -> float:
-    """The score of what was used so long ago."""
-    return seconds - NOW_S
-
-
-class End:
-    """A link that keeps what is sent by it."""
-
-    def __init__(self, index: int) -> None:
-        self.index = index
-        self.state = LinkState.READY
-        self.told: list[list[Any]] = []
-        self.asked: list[tuple[list[Any], Callable[[Any], None]]] = []
-
-    def tell(self, message: list[Any], then: Callable[[Any], None]) -> None:
-        self.told.append(message)
-        self.asked.append((message, then))
-
-
-class Stopped:
-    def is_set(self) -> bool:
-        return True
-
-
-class Loop:
-    def __init__(self) -> None:
-        self.later: list[tuple[float, Callable[..., None]]] = []
-
-    def call_later(self, delay_s: float, act: Callable[..., None], *words: Any) -> None:
-        self.later.append((delay_s, act))
-
-    def call_soon(self, act: Callable[..., None], *words: Any) -> None:
-        act(*words)
-
-
-class Shards:
-    """All that a router has, as far as this goes."""
-
-    def __init__(self, count: int = 3, policy: str = "allkeys-lru") -> None:
-        self.shards = count
-        self.links = [End(index) for index in range(count)]
-        self.loop, self.stopped = Loop(), Stopped()
-        self.sessions: dict[int, Any] = {}
-        self.routes: dict[bytes, Any] = {}
-        self.ms = NOW_S * 1000
-        self.config = type("Config", (), {"values": {"maxmemory": LIMIT, "maxmemory-policy": policy}})()
-        self.budget = Budget(cast(Router, self))
-        self.budget._look_at_own = lambda: None  # type: ignore[method-assign]
-        self.budget.configure()
-        self.answer([[0, 0.0, False, 0, 0, False]] * count)
-
-    def now_ms(self) -> int:
-        return self.ms
-
-    def answer(self, uses: list[list[Any]]) -> None:
-        """All questions, each by what its shard takes."""
-        while any(link.asked for link in self.links):
-            for link in self.links:
-                if link.asked:
-                    link.asked.pop(0)[1](uses[link.index])
-
-    def hear(
-        self,
-        shard: int,
-        used_mb: float,
-        score: float = -NOW_S,
-        exhausted: bool = False,
-        came_mb: float = 0,
-        keys: int = 1000,
-        freeing: bool = False,
-    ) -> None:
-        use = [int(used_mb * MB), score, exhausted, int(came_mb * MB), keys, freeing]
-        EVENTS["memory"](cast(Router, self), cast(Any, self.links[shard]), *use)
-
-    def allowed(self) -> list[float]:
-        """What each was told last, in MB."""
-        return [link.told[-1][1] / MB for link in self.links]
-
-    def forget(self) -> None:
-        for link in self.links:
-            link.told.clear()
+from tests.fake_shards import LIMIT, MB, NOW_S, Shards, ago, use
 
 
 def test_while_there_is_room_nobody_is_told_anything() -> None:
@@ -276,114 +187,6 @@ def test_refused_only_when_nobody_can_evict() -> None:
     assert not shards.budget.refusing
 
 
-class Waiting:
-    """As much of a session as waits."""
-
-    transaction = None
-    held = False
-
-    def hold(self) -> None:
-        self.held = True
-
-    def pump(self) -> None: ...
-
-
-def use(used_mb: float, *, freeing: bool = False) -> list[Any]:
-    return [int(used_mb * MB), 0.0, False, 0, 1, freeing]
-
-
-class Refused:
-    """Two shards above the limit, where nothing may be evicted, that were just asked."""
-
-    def __init__(self) -> None:
-        self.shards = Shards(2, policy="noeviction")
-        self.shards.hear(0, 66)
-        self.client = Waiting()
-        assert self.asks("SET"), "nobody looked before what might free something"
-        self.later()
-        self.shards.answer([use(66), use(0)])
-        assert not self.client.held
-        self.is_refused()
-
-    def asks(self, name: str) -> bool:
-        """Whether that command waits."""
-        return self.shards.budget.stops(cast(Any, self.client), TABLE.lookup[name.encode()])
-
-    def is_refused(self) -> None:
-        with pytest.raises(RedisError, match="OOM"):
-            self.asks("SET")
-
-    def later(self) -> float:
-        """Does what is to be done later; when that is, in ms."""
-        ((delay_s, act),) = [(delay_s, act) for delay_s, act in self.shards.loop.later if delay_s != LOOK_S]
-        self.shards.loop.later.clear()
-        act()
-        return delay_s * 1000
-
-
-TABLE = commands()
-
-
-def test_what_was_freed_is_asked_for_before_anybody_is_refused() -> None:
-    scene = Refused()
-    assert not scene.asks("GET")
-    scene.is_refused()
-    assert not scene.asks("DEL")
-    assert scene.asks("SET") and scene.asks("SET")
-    scene.shards.forget()
-    assert scene.later() == 0
-    assert all(link.told == [["memory_use"]] for link in scene.shards.links)
-    assert not scene.asks("DEL"), "the shards have answered before that"
-    scene.shards.ms += 3
-    scene.shards.answer([use(66), use(0)])
-    assert not scene.client.held
-    # What it costs them is bounded: for some times as long they are left alone.
-    assert scene.asks("SET")
-    assert scene.later() == 4 * 3
-    scene.shards.answer([use(60), use(0)])
-    assert not scene.client.held and not scene.shards.budget.gated
-
-
-def test_who_would_be_refused_waits_for_what_is_being_freed() -> None:
-    scene = Refused()
-    assert not scene.asks("FLUSHALL") and scene.asks("SET")
-    scene.later()
-    for used_mb in (66, 65):
-        scene.shards.answer([use(used_mb, freeing=True), use(0)])
-        assert scene.client.held and scene.later() == SETTLE_MS
-    scene.shards.answer([use(63, freeing=True), use(0)])
-    assert not scene.client.held and not scene.shards.budget.gated
-
-
-def test_what_is_being_freed_may_be_too_little() -> None:
-    scene = Refused()
-    scene.shards.hear(0, 66, freeing=True)
-    assert scene.asks("SET")
-    scene.later()
-    scene.shards.answer([use(65), use(0)])
-    assert not scene.client.held
-    scene.is_refused()
-
-
-def test_room_that_a_shard_tells_of_ends_the_wait() -> None:
-    scene = Refused()
-    assert not scene.asks("DEL") and scene.asks("SET")
-    scene.shards.hear(0, 20)
-    assert not scene.client.held and not scene.shards.budget.gated
-    scene.shards.forget()
-    scene.later()
-    assert not any(link.told for link in scene.shards.links), "they need not be asked any more"
-
-
-def test_without_the_limit_nobody_waits() -> None:
-    scene = Refused()
-    assert not scene.asks("DEL") and scene.asks("SET")
-    scene.shards.config.values["maxmemory"] = 0
-    scene.shards.budget.configure()
-    scene.later()
-    assert not scene.client.held and not scene.shards.budget.gated
-
-
 def test_how_long_it_was_above() -> None:
     shards = Shards(1)
     assert shards.budget.info() == {"total_eviction_exceeded_time": 0, "current_eviction_exceeded_time": 0}
@@ -410,7 +213,8 @@ def test_a_shard_that_is_down_keeps_its_part_and_is_asked_when_it_is_back() -> N
     shards.links[0].state = LinkState.READY
     shards.budget.met(cast(Any, shards.links[0]))
     assert shards.links[0].told == [["memory_use"]]
-    shards.answer([[40 * MB, 0.0, False, 0, 1, False], [24 * MB, 0.0, False, 0, 1, False]])
+    assert shards.budget.parts[0].used_bytes == 40 * MB, "until it has said something else"
+    shards.answer([use(40), use(24)])
     assert shards.links[0].told[-1][2] is True
 
 
@@ -419,7 +223,7 @@ def test_a_shard_whose_link_is_new_is_told_that_there_is_room() -> None:
     shards = Shards(2)
     shards.forget()
     shards.budget.met(cast(Any, shards.links[1]))
-    shards.answer([[MB, 0.0, False, 0, 1, False]] * 2)
+    shards.answer([use(1)] * 2)
     assert shards.links[1].told == [["memory_use"], ["memory_allow", 0, False]] and not shards.links[0].told
 
 
@@ -428,7 +232,20 @@ def test_an_answer_of_a_shard_that_died_changes_nothing() -> None:
     shards.hear(0, 40)
     shards.budget.met(cast(Any, shards.links[0]))
     shards.links[0].asked.pop()[1](RedisError("SHARDDOWN"))
-    assert shards.budget.parts[0].used_bytes == 0 and not shards.budget.gated
+    assert shards.budget.parts[0].used_bytes == 40 * MB and not shards.budget.gated
+
+
+def test_a_shard_that_loads_is_not_asked() -> None:
+    """It would say less than it will take."""
+    shards = Shards(2)
+    shards.hear(0, 40)
+    shards.links[0].state = LinkState.LOADING
+    shards.forget()
+    shards.config.values["maxmemory"] = LIMIT + 1
+    shards.budget.configure()
+    shards.answer([use(1), use(24)])
+    assert shards.links[1].told[0] == ["memory_use"] and ["memory_use"] not in shards.links[0].told
+    assert shards.budget.parts[0].used_bytes == 40 * MB
 
 
 @pytest.mark.parametrize("early", [True, False])
@@ -446,4 +263,5 @@ def test_the_table_of_commands_is_no_clients(early: bool) -> None:
     shards.links[1].state = LinkState.READY
     for link in shards.links:
         shards.budget.met(cast(Any, link))
+    shards.loop.run()
     assert done == (["look", "note"] if early else ["begin"])

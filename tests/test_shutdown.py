@@ -84,7 +84,9 @@ def test_a_reload_meanwhile(start: Start) -> None:
     router = psutil.Process(roles(server)["router"])
     with server.connect() as client:
         client.send("SHUTDOWN")
+        deadline_s = time.monotonic() + STOP_TIMEOUT_S
         while router.is_running():
+            assert time.monotonic() < deadline_s
             with suppress(psutil.NoSuchProcess):
                 router.send_signal(signal.SIGHUP)
             time.sleep(0.0005)

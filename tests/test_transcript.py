@@ -320,12 +320,14 @@ TIMES = """\
         (10.2, [0, [-2, 100], 100_001], [1, 3, 6]),
     ],
 )
-def test_what_is_left_of_a_time_is_less_by_what_has_passed(passed_s: float, came: list[Any], wrong: list[int]) -> None:
+def test_what_is_left_of_a_time_is_less_by_what_has_passed(
+    monkeypatch: pytest.MonkeyPatch, passed_s: float, came: list[Any], wrong: list[int]
+) -> None:
     run = Run(transcript.parse(TIMES), Echo())
     run.clients[""] = client = Echo()
     client.replies = [Reply(b"", value) for value in came]
     client.send = lambda *argv: None  # type: ignore[method-assign]  # Its replies are there already.
-    run.begun_s -= passed_s
+    monkeypatch.setattr(transcript.time, "time", lambda: run.begun_s + passed_s)
     assert [failure.step.line for failure in run.run()] == wrong
 
 
