@@ -30,7 +30,7 @@ WAIT_S = 2.0
 """How long a command waits at most, from when what its client sent before is answered."""
 PAUSE_PART = 4
 """How much longer than a round took it is until the next: what shards look at for it is a fifth of their time."""
-PAUSE_S_MIN, PAUSE_S_MAX = 0.002, 0.1
+PAUSE_S_MIN, PAUSE_S_MAX = 0.002, 0.5
 """But so long at least, for what is freed a piece at a time, and at most: a round may be long for another reason."""
 
 
@@ -90,9 +90,10 @@ class Recount:
     def release(self, sessions: Iterable["Session"], *, informed: bool) -> None:
         """Has clients go on; those whose command need not wait again are `informed`."""
         # In a later turn: what comes before it in its batch may be under way.
-        if not self._going:
+        going = dict.fromkeys(sessions, informed)
+        if going and not self._going:
             self.router.loop.call_soon(self._go_on)
-        self._going.update(dict.fromkeys(sessions, informed))
+        self._going |= going
 
     def _go_on(self) -> None:
         going, self._going = self._going, {}
@@ -123,10 +124,14 @@ class Recount:
         self._planned = False
         if not (self.held and self.budget.refusing):
             return
+        self._began_s = self.router.loop.time()
+        self._concerned = [session for session in self.held if not session.batches]
+        if not self._concerned:
+            self._again_s = self._began_s + PAUSE_S_MIN
+            self._plan()
+            return
         self.givers = {session for session in self.givers if session.batches}
         self.doubtful = False
-        self._concerned = [session for session in self.held if not session.batches]
-        self._began_s = self.router.loop.time()
         # Those that load would say less than they will take.
         links = [link for link in self.router.links if link.state is LinkState.READY]
         self._asked = {link.index for link in links}

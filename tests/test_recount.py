@@ -135,6 +135,20 @@ def test_what_comes_late_counts() -> None:
     assert giver.outcomes == ["done"] * 2 and other.outcomes[-1] == "done"
 
 
+def test_nobody_is_asked_for_whom_it_would_be_too_early() -> None:
+    scene = Refused()
+    giver = scene.client()
+    giver.give("RENAME")
+    giver.batches.append("RENAME")
+    assert giver.outcome("SET") == "waits"
+    scene.loop.run(1.0)
+    assert scene.asked() == 0
+    giver.batches.clear()
+    scene.loop.run(PAUSE_S_MIN)
+    scene.round(66)
+    assert giver.outcomes[-1] == "OOM"
+
+
 def test_who_has_gone_has_given_all_the_same() -> None:
     scene = Refused()
     client, other = scene.client(), scene.client()
