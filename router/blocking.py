@@ -99,6 +99,9 @@ class Blocking:
         """The call is answered."""
         if self.timer is not None:
             self.timer.cancel()
+        budget = self.session.router.budget
+        if budget.gated:
+            budget.recount.note(self.session)
 
 
 class Stage(Enum):

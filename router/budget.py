@@ -346,6 +346,7 @@ class Budget:
     def stops(self, session: "Session", command: Command) -> bool:
         """Whether `command` has to wait until the shards have answered.  Raises RedisError if it is refused. While this
         is `gated` it hears of every write, also of those that are never refused: they may free something."""
+        informed = self.recount.is_informed(session)
         commands = [command]
         if command.name == EXEC and session.transaction is not None:
             commands = session.transaction.commands(self.router.table.find)
@@ -353,7 +354,7 @@ class Budget:
             if any(one.flags & Flag.WRITE for one in commands):
                 self.recount.note(session)
             return False
-        if not self.recount.is_informed(session) and (self._asked or self.recount.is_needed()):
+        if not informed and (self._asked or self.recount.is_needed()):
             self.recount.hold(session)
             return True
         if self.refusing:
@@ -366,11 +367,12 @@ class Budget:
         gated = refusing or bool(self._asked)
         if gated != self.gated:
             self.gated = gated
-            self.recount.doubtful = refusing  # Until now nobody was looked at.
+            if gated:
+                self.recount.begin(doubtful=refusing)
             if self.router.routes:
                 self.router.choose_routes()
         if not gated:
-            self.recount.release(self.recount.held, informed=True)
+            self.recount.release(self.recount.held, informed=False)
 
     def _exceed(self, *, over: bool) -> None:
         """Notes when the sum rises above the limit, and when it is below again."""

@@ -6,8 +6,8 @@ are asked what they take, and free first what they were given to free.
 
 Rule 1: one round is enough, if it began when all that its own client had sent before was answered. What others have
         done meanwhile might as well have come behind it: who waits is not kept waiting by them.
-Rule 2: a giver is one until a round begins that finds it answered, for what it does may come late: it may have to wait
-        for keys of several shards.
+Rule 2: a giver is one until a round that finds it answered is over, for what it does may come late: it may have to wait
+        for keys of several shards. One that blocks is none until its call is answered.
 Rule 3: while shards are freeing, round follows round.
 Rule 4: no wait is longer than WAIT_S: a shard that stands still holds nobody up. Who has waited so long goes by what is
         known.
@@ -45,18 +45,25 @@ class Recount:
         self.givers: set[Session] = set()
         self.doubtful = False
         """Whether somebody may have freed something who is not among the givers."""
+        self._settled = True
+        """Whether all that was known of when the last round began is counted."""
         self._going: dict[Session, bool] = {}
         """Who goes on in a later turn, and whether what is known by now is enough to refuse its command."""
         self._informed: Session | None = None
         """Whose next command need not wait again."""
         self._asked: set[int] = set()
         """Shards whose answers this round waits for."""
-        self._concerned: list[Session] = []
-        """Those for whom this round is enough."""
+        self._concerned: dict[Session, None] = {}
+        """Those that wait for whom this round is enough."""
         self._planned = False
         self._began_s = self._again_s = 0.0
 
     # What clients do
+
+    def begin(self, *, doubtful: bool) -> None:
+        """From here on `note` hears of what clients do; it is `doubtful` what they did before."""
+        self.doubtful = doubtful
+        self.givers.update(session for session in self.router.sessions.values() if session.batches)
 
     def note(self, session: "Session") -> None:
         """This client writes, and takes nothing."""
@@ -64,27 +71,27 @@ class Recount:
 
     def forget(self, session: "Session") -> None:
         """The client is gone; what it has freed stays so."""
-        timer = self.held.pop(session, None)
-        if timer is not None:
-            timer.cancel()
+        self._leave(session)
         if session in self.givers:
             self.givers.discard(session)
             self.doubtful = True
 
     def is_informed(self, session: "Session") -> bool:
-        """Whether this command has waited: true once."""
+        """Whether its next command has waited; to be asked for each that is looked at."""
         found = self._informed is session
         self._informed = None
         return found
 
     def is_needed(self) -> bool:
-        """Whether something may have been freed since a round began."""
-        return self.doubtful or bool(self.givers)
+        """Whether something may have been freed that is not counted."""
+        return self.doubtful or not self._settled or bool(self.givers)
 
     def hold(self, session: "Session") -> None:
         """Has the client's next command wait."""
         session.hold()
         self.held[session] = self.router.loop.call_later(WAIT_S, self._time_out, session)
+        if self._asked and not (self.doubtful or self.givers or session.batches):
+            self._concerned[session] = None  # All that was freed before it came was so before this round began.
         self._plan()
 
     def release(self, sessions: Iterable["Session"], *, informed: bool) -> None:
@@ -98,13 +105,19 @@ class Recount:
     def _go_on(self) -> None:
         going, self._going = self._going, {}
         for session, informed in going.items():
-            timer = self.held.pop(session, None)
-            if timer is not None:  # Else it is gone.
-                timer.cancel()
+            if self._leave(session):
                 session.held = False
                 self._informed = session if informed else None
                 session.pump()
         self._informed = None
+
+    def _leave(self, session: "Session") -> bool:
+        """Has it wait no more. Whether it did."""
+        timer = self.held.pop(session, None)
+        if timer is not None:
+            timer.cancel()
+            self._concerned.pop(session, None)
+        return timer is not None
 
     def _time_out(self, session: "Session") -> None:
         if session.batches:
@@ -125,13 +138,13 @@ class Recount:
         if not (self.held and self.budget.refusing):
             return
         self._began_s = self.router.loop.time()
-        self._concerned = [session for session in self.held if not session.batches]
+        self._concerned = dict.fromkeys(session for session in self.held if not session.batches)
         if not self._concerned:
             self._again_s = self._began_s + PAUSE_S_MIN
             self._plan()
             return
-        self.givers = {session for session in self.givers if session.batches}
-        self.doubtful = False
+        self.givers = {session for session in self.givers if session.batches and not _blocks(session)}
+        self.doubtful = self._settled = False
         # Those that load would say less than they will take.
         links = [link for link in self.router.links if link.state is LinkState.READY]
         self._asked = {link.index for link in links}
@@ -153,8 +166,13 @@ class Recount:
         self._again_s = now_s + min(max(pause_s, PAUSE_S_MIN), PAUSE_S_MAX)
         self.budget.look_at_own()
         self.budget.decide()
-        if self.budget.refusing and not self.budget.is_freeing():
+        self._settled = not self.budget.is_freeing()
+        if self.budget.refusing and self._settled:
             self.release(self._concerned, informed=True)
-        self._concerned = []
+        self._concerned = {}
         if self.held:
             self._plan()
+
+
+def _blocks(session: "Session") -> bool:
+    return session.blocking is not None and session.blocking.waiting

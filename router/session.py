@@ -211,13 +211,14 @@ class Session:
             return
         if self.fault is not None and not backlog and not self.closing:
             self._end(self.fault)
+        self.held_bytes_max = self.held_bytes_max if backlog else 0  # Not anew for each command that has to wait.
         # Who is closing is not read either: behind a fault the bytes would pile up in the parser.
         self._read(not (backlog or self.writing_paused or self.stalled or self.closing))
 
     def hold(self) -> None:
         """Begins nothing more until `held` ends. It is read on as long as it may be, so that its end is seen."""
         self.held = True
-        self.held_bytes_max = self.bytes_in + READ_BYTES_MAX
+        self.held_bytes_max = self.held_bytes_max or self.bytes_in + READ_BYTES_MAX
 
     def _may_begin(self) -> bool:
         """Whether the next command may be begun, as far as this is known before one looks at it."""

@@ -1,5 +1,7 @@
 """maxmemory as the sessions of a router see it: who waits, and who is refused."""
 
+import asyncio
+
 from tests.bare_router import BareRouter, on_a_loop
 
 OOM = b"-OOM command not allowed when used memory > 'maxmemory'.\r\n"
@@ -38,6 +40,26 @@ def test_a_client_that_goes_while_it_waits() -> None:
         other.session.connection_lost(None)
         await router.settle()
         assert not router.router.budget.recount.held and other.take() == b""
+
+    on_a_loop(scene)
+
+
+def test_a_client_that_waits_again_and_again_is_not_read_on() -> None:
+    async def scene() -> None:
+        router = BareRouter(2)
+        client, other = router.connect(), router.connect()
+        await router.settle()
+        other.send([b"CONFIG", b"SET", b"maxmemory", b"1"])
+        session, recount = client.session, router.router.budget.recount
+        value = bytes(400_000)
+        for waits in range(4):
+            client.send(*([b"SET", b"k", value], [b"PING"]) * 2)
+            assert session.held and session.reading_paused == (waits > 1)  # 1 MB behind the first that waited.
+            recount.release([session], informed=True)
+            await asyncio.sleep(0)
+        await router.settle()
+        assert not session.held and not session.reading_paused and not session.backlog
+        assert client.take().count(b"+PONG\r\n") == 8
 
     on_a_loop(scene)
 

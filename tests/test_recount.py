@@ -1,5 +1,6 @@
 """Who waits for maxmemory before it is refused, for what, and for how long."""
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -19,6 +20,7 @@ class Client:
     def __init__(self, scene: "Refused") -> None:
         self.scene = scene
         self.transaction = None
+        self.blocking: Any = None
         self.held = False
         self.batches: list[str] = []
         """What it has sent and is not answered."""
@@ -56,7 +58,11 @@ class Refused:
     def __init__(self) -> None:
         self.shards = Shards(2, policy="noeviction")
         self.loop = self.shards.loop
+        self.before = self.client()
+        self.before.batches.append("RENAME")
+        self.shards.sessions[0] = self.before
         self.shards.hear(0, 66)
+        self.before.batches.clear()
         self.shards.forget()
         client = self.client()
         assert client.outcome("SET") == "waits", "nobody looked before what might have freed something"
@@ -117,6 +123,99 @@ def test_what_others_do_meanwhile_keeps_nobody_waiting() -> None:
     scene.loop.run(PAUSE_S_MIN)
     scene.round(66)
     assert late.outcomes == ["OOM"]
+
+
+def test_what_is_being_asked_is_not_known_yet() -> None:
+    scene = Refused()
+    client, other, third = scene.client(), scene.client(), scene.client()
+    other.give("DEL")
+    client.give("DEL")
+    assert client.outcome("SET") == "waits" and scene.asked() == 2
+    assert other.outcome("SET") == "waits"
+    third.batches.append("RENAME")
+    assert third.outcome("SET") == "waits"
+    scene.answer(66, freeing=True)
+    assert client.held and other.held
+    assert scene.client().outcome("SET") == "waits", "nor what is being freed"
+    scene.loop.run(PAUSE_S_MIN)
+    assert scene.asked() == 2
+    fourth = scene.client()
+    assert fourth.outcome("SET") == "waits"
+    scene.answer(66)
+    # All that was freed before these came was so before the round began, but for what one of them has still to do.
+    assert client.outcomes[-1] == other.outcomes[-1] == fourth.outcomes[-1] == "OOM" and third.held
+
+
+def test_a_round_is_for_the_command_that_waited() -> None:
+    """And not for another one of the same client, which came when it had gone on."""
+    scene = Refused()
+    client = scene.client()
+    client.give("DEL")
+    assert client.outcome("SET") == "waits" and scene.asked() == 2
+    scene.loop.run(WAIT_S)
+    assert client.outcomes[-1] == "OOM"
+    client.give("DEL")
+    assert client.outcome("SET") == "waits"
+    scene.answer(66)
+    assert client.held
+    scene.loop.run(PAUSE_S_MAX)
+    scene.round(60)
+    assert client.outcomes[-1] == "done"
+
+
+def test_room_that_is_gone_again() -> None:
+    scene = Refused()
+    client = scene.client()
+    client.give("RENAME")
+    client.batches.append("RENAME")
+    assert client.outcome("SET") == "waits"
+    budget = scene.shards.budget
+    for used_mb in (20, 66):  # In one turn.
+        budget.note(0, use(used_mb))
+        budget.decide()
+    scene.loop.run()
+    assert client.held, "its own RENAME is not answered"
+
+
+def test_what_was_begun_before_anybody_was_refused() -> None:
+    scene = Refused()
+    other = scene.client()
+    scene.shards.hear(0, 20)
+    assert not scene.shards.budget.gated
+    scene.before.batches.append("RENAME")
+    scene.shards.hear(0, 66)
+    scene.shards.forget()
+    assert other.outcome("SET") == "waits"
+    scene.round(66)
+    assert other.outcomes == ["OOM"]
+    scene.before.batches.clear()
+    assert scene.before.outcome("SET") == "waits"
+
+
+def test_who_blocks_gives_nothing_meanwhile() -> None:
+    scene = Refused()
+    worker, other = scene.client(), scene.client()
+    worker.give("BLPOP")
+    worker.batches.append("BLPOP")
+    assert other.outcome("SET") == "waits"
+    scene.round(66)
+    assert other.outcome("SET") == "waits", "it may be served by now"
+    worker.blocking = SimpleNamespace(waiting=True)
+    scene.loop.run(PAUSE_S_MIN)
+    scene.round(66)
+    assert other.outcomes == ["OOM"] * 2 and other.outcome("SET") == "OOM"
+
+
+def test_only_the_command_that_waited_need_not_wait_again() -> None:
+    """What is first in its place by now may be none that is looked at, or be refused for another reason."""
+    scene = Refused()
+    client = scene.client()
+    client.give("DEL")
+    assert client.outcome("SET") == "waits"
+    client.waiting = ["DEL", "SET"]
+    client.pump = lambda: [client.give(name) for name in client.waiting[:2]]  # type: ignore[method-assign, assignment]
+    scene.round(66)
+    assert client.outcomes == ["done"] * 2 and client.held
 
 
 def test_what_comes_late_counts() -> None:
