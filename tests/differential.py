@@ -185,8 +185,9 @@ class Pair:
 
     def _exchange(self, number: int, chunk: list[Argv], sent: list[Chunk]) -> Difference | None:
         pair = self.clients[number]
-        all_got = _replies(pair[0], chunk)
-        all_expected = _replies(pair[1], chunk)
+        for client in pair:  # Both, before either answers: where a command waits, they wait at the same time.
+            _send(client, chunk)
+        all_got, all_expected = [_replies(client, len(chunk)) for client in pair]
         for argv, got, expected in zip(chunk, all_got, all_expected, strict=True):
             if isinstance(got, str) or isinstance(expected, str):
                 if got != expected:
@@ -246,10 +247,13 @@ def _known(address: Address, names: list[str]) -> set[str]:
     return {name for name, entry in zip(names, entries, strict=True) if entry is True or isinstance(entry, list)}
 
 
-def _replies(client: Client, chunk: list[Argv]) -> list[Reply | str]:
+def _send(client: Client, chunk: list[Argv]) -> None:
     with suppress(ConnectionError):
         client.send_bytes(b"".join([encode_command(argv) for argv in chunk]))
-    return [_reply(client) for _ in chunk]
+
+
+def _replies(client: Client, count: int) -> list[Reply | str]:
+    return [_reply(client) for _ in range(count)]
 
 
 def _reply(client: Client) -> Reply | str:
