@@ -8,12 +8,14 @@ the log in `folder`, as often as it is called. A test that stops servers or chan
 """
 
 import gc
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from common.signals import HEARD
 from shard.aof import Aof
 from tests import servers
 from tests.certificates import Authority
@@ -120,6 +122,15 @@ def start() -> Iterator[Callable[[Server], Server]]:
     """Starts a server for this test alone and stops it at its end."""
     with ExitStack() as stack:
         yield stack.enter_context
+
+
+def pytest_configure() -> None:
+    """What this process was told to ignore, by nohup or by a shell's `&`, those that it starts must not inherit: a
+    handler stays behind when another program begins, to be ignored does not.
+    """
+    for number in HEARD:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 def pytest_collection_finish() -> None:
