@@ -20,7 +20,7 @@ from tests.reference import Reference
 from tests.servers import Shardis
 
 EXAMPLES = os.environ.get("DIFFERENTIAL_EXAMPLES")
-EXAMPLES_DEFAULT = 30
+EXAMPLES_DEFAULT = 20
 CHUNKS_MAX = 12
 SHRUNK_MAX = 5
 """How many commands a simple difference takes."""
