@@ -19,20 +19,22 @@ def found_in(text: bytes) -> list[bytes]:
 
 @pytest.fixture
 def server(start: Callable[[Server], Server], tmp_path: Path) -> Server:
-    options = {
-        "requirepass": "hush-requirepass",
-        "masterauth": "hush-primaryauth",
-        "tls-key-file-pass": "hush-tls-pass",
-        "set-proc-title": "no",
-        "loglevel": "debug",
-        "slowlog-log-slower-than": 0,
-        "commandlog-request-larger-than": 0,
-        "commandlog-reply-larger-than": 0,
-        "hide-user-data-from-log": "no",
-        "logfile": "all.log",
-    }
-    server = Shardis(2, tmp_path, **{name.replace("-", "_"): value for name, value in options.items()})  # type: ignore[arg-type]
-    return start(server)
+    return start(
+        Shardis(
+            2,
+            tmp_path,
+            requirepass="hush-requirepass",
+            masterauth="hush-primaryauth",
+            tls_key_file_pass="hush-tls-pass",
+            set_proc_title="no",
+            loglevel="debug",
+            slowlog_log_slower_than=0,
+            commandlog_request_larger_than=0,
+            commandlog_reply_larger_than=0,
+            hide_user_data_from_log="no",
+            logfile="all.log",
+        )
+    )
 
 
 def use_secrets(client: Client) -> None:
